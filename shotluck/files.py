@@ -130,7 +130,7 @@ def bulk(
     "Yield `(item, result)` in order; a result may be the exception that its item raised, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
     from tqdm.auto import tqdm
-    ctx = multiprocessing.get_context('spawn' if 'torch' in sys.modules or not hasattr(os, 'fork') else 'fork')
+    ctx = multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')
     with ProcessPool(workers or os.cpu_count(), context=ctx) as pool:
         it = pool.map(func, items, timeout=timeout, chunksize=1).result()
         try:

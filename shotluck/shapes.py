@@ -104,10 +104,10 @@ def _texture(rng, ground, size):
 def _path(rng, motion, T, size): # Place and radius in each of T frames
     u = size/96
     if motion in ('grows','shrinks'):
-        r = rng.uniform(8, 13)*u*np.linspace(1, rng.uniform(1.8, 2.6), T)
+        r = rng.uniform(10, 13)*u*np.linspace(1, rng.uniform(1.8, 2.4), T)
         x,y = rng.uniform(r.max(), size-r.max(), 2)
         return np.full(T, x), np.full(T, y), r if motion=='grows' else r[::-1]
-    r = rng.uniform(10, 20)*u
+    r = rng.uniform(12, 22)*u
     x,y = (np.full(T, v) for v in rng.uniform(r, size-r, 2))
     if motion!='still':
         way = rng.uniform(28*u, size-2*r)
@@ -118,7 +118,7 @@ def _path(rng, motion, T, size): # Place and radius in each of T frames
     return x, y, np.full(T, r)
 
 def draw(
-    slots:dict,   # colour, form, motion, ground
+    slots:dict,   # colour (a name or an RGB triple), form, motion, ground
     T:int,        # Frames
     rng,          # numpy Generator
     size:int=96   # Side, pixels, a multiple of 8
@@ -130,7 +130,7 @@ def draw(
     x = np.cos(tilt)*(xx-X)+np.sin(tilt)*(yy-Y)
     y = np.cos(tilt)*(yy-Y)-np.sin(tilt)*(xx-X)
     alpha = np.clip(.5-_distance(slots['form'], x, y, R), 0, 1)[...,None]                # T H W 1
-    colour = np.array(COLOURS[slots['colour']])+rng.uniform(-12, 12, 3)
+    colour = np.array(COLOURS.get(slots['colour'], slots['colour']))+rng.uniform(-12, 12, 3)
     return (ground*(1-alpha)+colour*alpha+rng.normal(0, 5, (T,size,size,1))).clip(0, 255).astype(np.uint8)
 
 # %% ../nbs/00b_shapes.ipynb #00b-017

@@ -1,0 +1,3 @@
+"Predict and score: python scripts/evaluate.py --help"
+from shotluck.evaluate import main
+main()
