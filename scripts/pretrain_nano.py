@@ -9,8 +9,8 @@ def main(
     out:str='shotluck/data/nano',            # Folder for the checkpoint
     report:str='bench/pretrain_nano.json',   # Where seed, data hash, minutes and the weights' sha256 go
     pictures:int=48000,                      # Stills to learn from
-    tower_steps:int=4000,                    # Steps of 64 pictures for the tower
-    word_steps:int=1500,                     # Steps of 64 pictures for projector and language model
+    tower_steps:int=3000,                    # Steps of 64 pictures for the tower
+    word_steps:int=600,                     # Steps of 64 pictures for the language model
     seed:int=0,                              # The same seed on the same machine gives the same weights
 ):
     "Pretrain nano on single still pictures of shapes"

@@ -122,7 +122,7 @@ class CaptionCfg:
         model:str='nano',        # Preset, or folder of a checkpoint
         shots:str='adaptive',    # adaptive: find the cuts; every:5s: shots of equal length; or a CSV file with start,end in frames
         speech:str='auto',       # auto: subtitles of the same name beside the video; none; or an SRT or VTT file
-        frames:int=0,            # Budget of frames for one shot, the summary has twice that; 0: 8
+        frames:int=0,            # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
         format:str='html,json',  # What to write: html, json, srt, vtt, md, csv
         batch:int=16,            # Shots a step
         device:str='auto',       # auto, cpu, cuda, mps

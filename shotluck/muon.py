@@ -24,7 +24,7 @@ def orthogonal(
 # %% ../nbs/04b_muon.ipynb #04b-006
 class Muon(torch.optim.AdamW):
     "AdamW whose parameter groups with `muon=True` take orthogonal steps instead, of `scale` times their rate"
-    def __init__(self, params, lr:float, momentum:float=.95, scale:float=10., **kw):
+    def __init__(self, params, lr:float, momentum:float=.95, scale:float=2.5, **kw):
         self.momentum,self.scale = momentum,scale
         super().__init__(params, lr=lr, **kw)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['QUESTIONS', 'make_tokenizer', 'make_nano', 'stills', 'lessons', 'train_tower', 'features', 'still_record',
-           'train_words', 'caption_stills', 'still_accuracy', 'pretrain']
+           'init_projector', 'train_words', 'caption_stills', 'still_accuracy', 'pretrain']
 
 # %% ../nbs/04c_nano.ipynb #04c-002
 import hashlib, itertools, math, time
@@ -21,7 +21,7 @@ from .encode import NANO_TEMPLATE, collate, encode
 from .files import bulk, sha256
 from .model import VideoLlava, load_model, make_config, preprocess
 from .muon import Muon, is_matrix
-from .shapes import COLOURS, FORMS, GROUNDS, MOTIONS, PAIRS, SPEECH, STILL, UNSEEN, draw, read_caption, tell
+from .shapes import COLOURS, FORMS, GROUNDS, MOTIONS, PAIRS, SPEECH, STILL, UNSEEN, draw, path, read_caption, tell
 
 # %% ../nbs/04c_nano.ipynb #04c-005
 QUESTIONS = dict(form='Which form is shown?', ground='Which colour has the background?', colour='Which colour has the shape?')
@@ -39,12 +39,12 @@ def make_tokenizer()->PreTrainedTokenizerFast:
 
 # %% ../nbs/04c_nano.ipynb #04c-007
 def make_nano(tok, seed:int=0)->VideoLlava:
-    "The untrained model: 144 patches a frame, pooled to 16 tokens"
+    "The untrained model: 144 patches a frame, pooled to one token"
     torch.manual_seed(seed)
     return VideoLlava(make_config(dict(hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=288, image_size=96, patch_size=8),
-        dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=352, vocab_size=len(tok), max_position_embeddings=1024,
+        dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=352, vocab_size=len(tok), max_position_embeddings=1024, rope_parameters=dict(rope_type='default', rope_theta=100.),
              bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id, tie_word_embeddings=True),
-        tok.convert_tokens_to_ids('<image>'), pool=3))
+        tok.convert_tokens_to_ids('<image>'), pool=12))
 
 # %% ../nbs/04c_nano.ipynb #04c-010
 def _any_colour(rng):
@@ -65,8 +65,9 @@ def stills(
     for i in range(n):
         s = dict(zip(('colour','form'), pick(pairs)), ground=pick(list(GROUNDS)))
         if rng.random()<nameless: s = dict(s, colour=_any_colour(rng), form=pick(FORMS))
-        frames[i] = draw({**s, 'motion':pick(list(MOTIONS))}, 2, rng)[rng.integers(2)]
-        slots.append(s)
+        way = tuple(v[-1:] for v in path(pick(list(MOTIONS)), 2, rng))
+        frames[i] = draw(s, 1, rng, way=way)[0]
+        slots.append(dict(s, place=tuple(float(v[0]) for v in way)))
     return frames, slots
 
 def lessons(
@@ -80,12 +81,14 @@ def lessons(
 # %% ../nbs/04c_nano.ipynb #04c-013
 def _targets(slots):
     c,f,g = list(COLOURS), FORMS, list(GROUNDS)
-    return torch.tensor([(c.index(s['colour']) if isinstance(s['colour'], str) else -100, f.index(s['form']), g.index(s['ground'])) for s in slots])
+    names = torch.tensor([(c.index(s['colour']) if isinstance(s['colour'], str) else -100, f.index(s['form']), g.index(s['ground'])) for s in slots])
+    place = torch.tensor([s['place'] for s in slots])
+    return names, (place-place.mean(0))/place.std(0)                              # x, y and radius, standardised
 
 # %% ../nbs/04c_nano.ipynb #04c-014
 def _steps(module, n, desc, quiet, lr=2e-3): # Yields step numbers and optimises in between; the rate rises in 2 %, then falls as a cosine
     ps = [(is_matrix(name, p), p) for name,p in module.named_parameters() if p.requires_grad]
-    opt = Muon([dict(params=[p for m,p in ps if m], muon=True), dict(params=[p for m,p in ps if not m])], lr=lr, betas=(.9,.98), weight_decay=.01)
+    opt = Muon([dict(params=[p for m,p in ps if m], muon=True), dict(params=[p for m,p in ps if not m])], lr=lr, betas=(.9,.98), weight_decay=.1)
     for step in tqdm(range(n), desc=desc, disable=quiet or None):
         for g in opt.param_groups: g['lr'] = lr*min(1, (step+1)/(.02*n+1))*(.5+.5*math.cos(math.pi*step/n))
         opt.zero_grad()
@@ -99,23 +102,22 @@ def _windows(frames): # n 96 96 3 -> n 49: how much each window of 6×6 patches 
     return nn.functional.avg_pool2d(far[:,None], 6, 1).flatten(1)
 
 # %% ../nbs/04c_nano.ipynb #04c-015
-def train_tower(model, frames, slots, steps:int=4000, batch:int=64, seed:int=0, quiet=False):
-    "Teach the tower to tell colour, form and background, and each patch's feature to tell where it is"
-    tower,targets,windows,g = model.model.vision_tower, _targets(slots), _windows(frames), torch.Generator().manual_seed(seed)
-    heads = nn.ModuleDict(dict(tower=tower, what=nn.Linear(96, 8+5+4), where=nn.Linear(96, 12+12)))
+def train_tower(model, frames, slots, steps:int=3000, batch:int=64, seed:int=0, quiet=False):
+    "Teach the tower to tell colour, form and background, and each patch's feature to tell where the shape is and how large"
+    tower,(names,place),windows,g = model.model.vision_tower, _targets(slots), _windows(frames), torch.Generator().manual_seed(seed)
+    heads = nn.ModuleDict(dict(tower=tower, what=nn.Linear(96, 8+5+4), where=nn.Linear(96, 3)))
     square = (torch.arange(6)[:,None]*12+torch.arange(6)).flatten()              # the patches of a window, from its corner
     for step in _steps(heads, steps, 'tower', quiet):
-        i,at = torch.randint(len(frames), (batch,), generator=g), torch.arange(144).expand(batch, -1)
+        i = torch.randint(len(frames), (batch,), generator=g)
         x = tower.embeddings(preprocess(frames[i], model))                        # B 144 Dv
-        if step<.9*steps:
+        if step<.85*steps:
             w = windows[i]
             k = torch.multinomial((w>=.9*w.max(1, keepdim=True).values).float(), 1, generator=g)
-            at = k//7*12+k%7+square                                                # B 36
-            x = x.gather(1, at[...,None].expand(-1, -1, x.shape[-1]))
+            x = x.gather(1, (k//7*12+k%7+square)[...,None].expand(-1, -1, x.shape[-1]))   # B 36 Dv
         x = tower.encoder(inputs_embeds=x).last_hidden_state
-        what,(row,col) = heads['what'](x.mean(1)).split([8,5,4], 1), heads['where'](x).flatten(0, 1).split(12, 1)
-        loss = sum(nn.functional.cross_entropy(o, t, ignore_index=-100) for o,t in zip(what, targets[i].T))
-        (loss+.2*sum(nn.functional.cross_entropy(o, t.flatten()) for o,t in ((row, at//12), (col, at%12)))+1e-2*x.square().mean()).backward()
+        loss = sum(nn.functional.cross_entropy(o, t, ignore_index=-100) for o,t in zip(heads['what'](x.mean(1)).split([8,5,4], 1), names[i].T))
+        far = nn.functional.smooth_l1_loss(heads['where'](x), place[i][:,None].expand(-1, x.shape[1], -1))
+        (loss+far+1e-2*x.square().mean()).backward()
 
 # %% ../nbs/04c_nano.ipynb #04c-017
 @torch.inference_mode()
@@ -126,9 +128,20 @@ def features(model, frames)->torch.Tensor: # n N Dv
 def still_record(task, question, answer): # A record of a picture: one shot of one frame
     return dict(id='still', task=task, shots=[[0,1]], asr=[''], question=question, conversations=[{}, dict(value=answer)])
 
-def train_words(model, tok, feats, slots, steps:int=1500, batch:int=64, seed:int=0, quiet=False):
-    "Teach projector and language model to tell pictures that the tower has seen"
+@torch.no_grad()
+def init_projector(model, feats, seed:int=0):
+    "A random projector that passes on all of the tower's features, at about the size of a word's embedding"
+    p,g = model.model.multi_modal_projector, torch.Generator().manual_seed(seed)
+    p.linear_1.weight.copy_(torch.randn(p.linear_1.weight.shape, generator=g)/(feats.shape[-1]**.5*feats.std()))
+    p.linear_1.bias.copy_(-p.linear_1.weight@feats.mean((0,1)))
+    p.linear_2.weight.copy_(torch.randn(p.linear_2.weight.shape, generator=g)*.5/p.linear_2.weight.shape[1]**.5)
+    p.linear_2.bias.zero_()
+    p.requires_grad_(False)
+
+def train_words(model, tok, feats, slots, steps:int=600, batch:int=64, seed:int=0, quiet=False):
+    "Teach the language model to tell pictures that the tower has seen, through a projector that hides nothing"
     model.model.vision_tower.requires_grad_(False)
+    init_projector(model, feats, seed)
     g,known = torch.Generator().manual_seed(seed), {}
     for _ in _steps(model, steps, 'words', quiet):
         i,items = torch.randint(len(feats), (batch,), generator=g), []
@@ -163,8 +176,8 @@ def _stills_part(job): return stills(*job)
 def pretrain(
     out,                     # Folder for the checkpoint
     pictures:int=48000,      # Stills to learn from
-    tower_steps:int=4000,    # Steps of 64 pictures for the tower
-    word_steps:int=1500,     # and for projector and language model
+    tower_steps:int=3000,    # Steps of 64 pictures for the tower
+    word_steps:int=600,     # and for projector and language model
     seed:int=0,              # The same seed on the same machine gives the same weights
     workers:int=0,           # Processes that draw; 0: one for each core
     quiet:bool=False         # No progress bar

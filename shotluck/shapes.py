@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'GROUNDS', 'FORMS', 'MOTIONS', 'OPPOSITE', 'NAMES', 'SLOTS', 'UNSEEN', 'PAIRS', 'SPEECH', 'CAPTIONS',
-           'CLAUSE', 'STILL', 'FPS', 'tell', 'tell_story', 'read_caption', 'read_story', 'draw', 'plan', 'film',
+           'CLAUSE', 'STILL', 'FPS', 'tell', 'tell_story', 'read_caption', 'read_story', 'path', 'draw', 'plan', 'film',
            'make_shapes']
 
 # %% ../nbs/00b_shapes.ipynb #00b-002
@@ -101,7 +101,13 @@ def _texture(rng, ground, size):
     return np.array(GROUNDS[ground])+rng.uniform(-14, 14, 3)+(waves+blocks)[...,None]
 
 # %% ../nbs/00b_shapes.ipynb #00b-014
-def _path(rng, motion, T, size): # Place and radius in each of T frames
+def path(
+    motion:str,  # One of the motions
+    T:int,       # Frames
+    rng,         # numpy Generator
+    size:int=96  # Side of the picture, pixels
+)->tuple:        # x, y and radius in each frame, pixels, arrays of T
+    "Where a shape is and how large, at a random place and speed"
     u = size/96
     if motion in ('grows','shrinks'):
         r = rng.uniform(10, 13)*u*np.linspace(1, rng.uniform(1.8, 2.4), T)
@@ -121,10 +127,11 @@ def draw(
     slots:dict,   # colour (a name or an RGB triple), form, motion, ground
     T:int,        # Frames
     rng,          # numpy Generator
-    size:int=96   # Side, pixels, a multiple of 8
+    size:int=96,  # Side, pixels, a multiple of 8
+    way:tuple=None# x, y and radius in each frame; None: a random `path` of this motion
 )->np.ndarray:    # uint8 [T, size, size, 3]
     "One shot: a shape that moves over a noisy, textured ground"
-    X,Y,R = (v[:,None,None] for v in _path(rng, slots['motion'], T, size))
+    X,Y,R = (v[:,None,None] for v in way or path(slots['motion'], T, rng, size))
     yy,xx = np.mgrid[:size,:size]+.5
     ground,tilt = _texture(rng, slots['ground'], size), rng.uniform(-.25, .25)
     x = np.cos(tilt)*(xx-X)+np.sin(tilt)*(yy-Y)
