@@ -24,13 +24,13 @@ def slot_accuracy(
 )->dict:        # Share right for each slot, and `exact` for all at once
     "How much of each caption is right"
     pairs = [(read_caption(truth_of(r)), read_caption(preds[r['id']]) or {}) for r in recs]
-    acc = {k:sum(t[k]==p.get(k) for t,p in pairs)/len(pairs) for k in SLOTS}
-    return dict(acc, exact=sum(t=={k:p.get(k) for k in SLOTS} for t,p in pairs)/len(pairs))
+    acc = {k:sum(t[k]==p.get(k) for t,p in pairs)/max(1, len(pairs)) for k in SLOTS}
+    return dict(acc, exact=sum(t=={k:p.get(k) for k in SLOTS} for t,p in pairs)/max(1, len(pairs)))
 
 def story_accuracy(preds:dict, recs:list)->dict:
     "Share of summaries with all names in order, and with colour and form of every shot"
     pairs = [(read_story(truth_of(r)), read_story(preds[r['id']]) or []) for r in recs]
-    same = lambda *ks: sum([[s[k] for k in ks] for s in t]==[[s[k] for k in ks] for s in p] for t,p in pairs)/len(pairs)
+    same = lambda *ks: sum([[s[k] for k in ks] for s in t]==[[s[k] for k in ks] for s in p] for t,p in pairs)/max(1, len(pairs))
     return dict(names=same('name'), shapes=same('colour','form'))
 
 def chance(recs:list)->dict:
