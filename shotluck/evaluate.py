@@ -16,7 +16,7 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from fastcore.script import Param
 
-from .files import Journal, command, ids_hash, inside, read_json, read_jsonl, settings, whole, write_json, write_jsonl
+from .files import Journal, command, ids_hash, read_json, read_jsonl, settings, whole, write_json, write_jsonl
 
 # %% ../nbs/06_evaluate.ipynb #06-005
 @contextmanager

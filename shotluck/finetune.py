@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from .encode import Encoded, TooLong, collate, encode
+from .encode import TooLong, collate, encode
 from .files import command, ids_hash, inside, read_json, read_jsonl, settings, whole, write_json
 from .model import load_model, preprocess
 from .muon import Muon, is_matrix
