@@ -177,7 +177,7 @@ def pretrain(
     out,                     # Folder for the checkpoint
     pictures:int=48000,      # Stills to learn from
     tower_steps:int=3000,    # Steps of 64 pictures for the tower
-    word_steps:int=600,     # and for projector and language model
+    word_steps:int=600,     # and for the language model
     seed:int=0,              # The same seed on the same machine gives the same weights
     workers:int=0,           # Processes that draw; 0: one for each core
     quiet:bool=False         # No progress bar
