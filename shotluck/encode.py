@@ -14,7 +14,7 @@ from .convert import plain, prompt
 from .video import sample_idxs
 
 # %% ../nbs/04a_encode.ipynb #04a-005
-NANO_TEMPLATE = ("{{ bos_token }}{% for m in messages %}{% if m['role']=='user' %}USER: {{ m['content'] }} {% else %}ASSISTANT:"
+NANO_TEMPLATE = ("{% for m in messages %}{% if m['role']=='user' %}{{ m['content'] }} {% else %}ASSISTANT:"
                  "{% generation %} {{ m['content'] }}{{ eos_token }}{% endgeneration %}{% endif %}{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}")
 
 # %% ../nbs/04a_encode.ipynb #04a-008

@@ -28,9 +28,9 @@ QUESTIONS = dict(form='Which form is shown?', ground='Which colour has the backg
 
 def make_tokenizer()->PreTrainedTokenizerFast:
     "At most 768 entries, learnt from prompts and from captions of stills"
-    frame = 'USER: ASSISTANT:\n'
+    frame = 'ASSISTANT:\n'
     text = [frame, *ASK.values(), SAID, *QUESTIONS.values(), 'Shot 1, 0.0 s to 1.0 s:', ' First ; then ; finally', ' called over a background. Over a', *(s.format(name='') for s in SPEECH)]
-    text += [p for ps in MOTIONS.values() for p in ps]+[' '+tell(STILL, dict(colour=c, form=f, ground=g), None) for (c,f),g in itertools.product(PAIRS, GROUNDS)]
+    text += [' '+p for ps in MOTIONS.values() for p in ps]*4+[' '+tell(STILL, dict(colour=c, form=f, ground=g), None) for (c,f),g in itertools.product(PAIRS, GROUNDS)]
     t = Tokenizer(models.BPE())
     t.pre_tokenizer,t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     t.train_from_iterator(text*4, trainers.BpeTrainer(vocab_size=768, special_tokens=['<unk>','<s>','</s>','<image>'], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
@@ -44,7 +44,7 @@ def make_nano(tok, seed:int=0)->VideoLlava:
     return VideoLlava(make_config(dict(hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=288, image_size=96, patch_size=8),
         dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=352, vocab_size=len(tok), max_position_embeddings=1024, rope_parameters=dict(rope_type='default', rope_theta=100.),
              bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id, tie_word_embeddings=True),
-        tok.convert_tokens_to_ids('<image>'), pool=12))
+        tok.convert_tokens_to_ids('<image>'), pool=12, change=True))
 
 # %% ../nbs/04c_nano.ipynb #04c-010
 def _any_colour(rng):
@@ -132,9 +132,11 @@ def still_record(task, question, answer): # A record of a picture: one shot of o
 def init_projector(model, feats, seed:int=0):
     "A random projector that passes on all of the tower's features, at about the size of a word's embedding"
     p,g = model.model.multi_modal_projector, torch.Generator().manual_seed(seed)
-    p.linear_1.weight.copy_(torch.randn(p.linear_1.weight.shape, generator=g)/(feats.shape[-1]**.5*feats.std()))
-    p.linear_1.bias.copy_(-p.linear_1.weight@feats.mean((0,1)))
-    p.linear_2.weight.copy_(torch.randn(p.linear_2.weight.shape, generator=g)*.5/p.linear_2.weight.shape[1]**.5)
+    d = feats.shape[-1]
+    p.linear_1.weight.copy_(torch.randn(p.linear_1.weight.shape, generator=g)/(d**.5*feats.std()))
+    p.linear_1.weight[:,d:] *= 2                                                   # a change is smaller than what changes
+    p.linear_1.bias.copy_(-p.linear_1.weight[:,:d]@feats.mean((0,1)))
+    p.linear_2.weight.copy_(torch.randn(p.linear_2.weight.shape, generator=g)*.1/p.linear_2.weight.shape[1]**.5)
     p.linear_2.bias.zero_()
     p.requires_grad_(False)
 

@@ -22,9 +22,8 @@ COLOURS = dict(red=(215,35,35), orange=(240,130,20), yellow=(240,220,40), pink=(
                purple=(125,45,170), cyan=(50,215,225), white=(245,245,245), black=(18,18,18))
 GROUNDS = dict(blue=(45,75,150), green=(45,105,55), grey=(115,115,115), brown=(110,75,45))
 FORMS   = ['disc', 'square', 'triangle', 'cross', 'ring']
-MOTIONS = dict(left=['moves to the left', 'drifts left'], right=['moves to the right', 'drifts right'], up=['moves up', 'rises'],
-               down=['moves down', 'sinks'], still=['stays still', 'does not move'], grows=['grows', 'gets bigger'],
-               shrinks=['shrinks', 'gets smaller'])
+MOTIONS = dict(left=['moves to the left', 'drifts left'], right=['moves to the right', 'drifts right'], up=['rises', 'climbs'],
+               down=['sinks', 'falls'], still=['stays still', 'does not move'], grows=['grows', 'swells'], shrinks=['shrinks', 'dwindles'])
 OPPOSITE = dict(left='right', right='left', up='down', down='up')
 NAMES   = ['Otto', 'Mina', 'Ravi', 'Lena', 'Hugo', 'Nora', 'Kai', 'Zoe', 'Ivan', 'Ruth', 'Theo', 'Anna']
 SLOTS   = dict(colour=list(COLOURS), form=FORMS, motion=list(MOTIONS), ground=list(GROUNDS), name=NAMES)
@@ -36,7 +35,8 @@ SPEECH = ['Hello, I am {name}.', 'My name is {name}.', 'Look, here comes {name}!
           'And now it is the turn of {name}.', '{name} is with us again today.', 'Ladies and gentlemen, please welcome {name}.']
 CAPTIONS = ['{name}, {a} {colour} {form}, {motion} over a {ground} background.',
             '{A} {colour} {form} called {name} {motion} over a {ground} background.',
-            'Over a {ground} background, {name}, {a} {colour} {form}, {motion}.']
+            'Over a {ground} background, {name}, {a} {colour} {form}, {motion}.',
+            'What {motion} over a {ground} background is {name}, {a} {colour} {form}.']
 CLAUSE = '{name}, {a} {colour} {form}, {motion}'
 STILL  = '{A} {colour} {form} over a {ground} background.'     # of a single picture: no name, no motion
 
