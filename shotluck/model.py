@@ -88,7 +88,7 @@ class VideoLlava(LlavaForConditionalGeneration):
         h = self.model(inputs_embeds=x, **kw).last_hidden_state                                   # B L D
         target = nn.functional.pad(labels[:,1:], (0,1), value=-100)
         at = target!=-100
-        logits = self.lm_head(h[at]).float()                                                       # answer tokens × V
+        logits = self.lm_head(h[at]).float()[:,:getattr(self.config, 'words', None)]               # answer tokens × V; a row added for `<image>` is no word
         loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')/(at.sum() if num_items_in_batch is None else num_items_in_batch)
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits)
 
@@ -144,11 +144,13 @@ def load_model(
     device:str=None # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
 ):                  # (model, tokenizer)
     "A model ready to generate, and its tokenizer"
+    from .tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
     folder,device = _locate(preset_or_dir), pick_device(device)
     if not (folder/'config.json').exists(): raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
     conf = read_json(folder/'config.json')
-    if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is not one that shotluck saved")
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or torch.float32
+    if is_tinyllava(conf): return load_tinyllava(folder, pool, dtype, device)
+    if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is neither one that shotluck saved nor TinyLLaVA's")
     if not sys.stderr.isatty(): transformers.utils.logging.disable_progress_bar()                # in a log, a bar for each load is noise
     config = LlavaConfig.from_pretrained(folder)
     if pool: config.pool = pool
