@@ -14,7 +14,7 @@ import torch
 from accelerate import init_empty_weights
 from accelerate.utils import set_module_tensor_to_device
 from safetensors import safe_open
-from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlavaConfig, PhiConfig, PreTrainedConfig, SiglipVisionConfig, StableLmConfig
+from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlavaConfig, PhiConfig, PreTrainedConfig, PreTrainedTokenizerFast, SiglipVisionConfig, StableLmConfig
 
 from .files import read_json
 from .model import VideoLlava, attention_for
@@ -55,20 +55,24 @@ def load_tokenizer(
     "The tokenizer in `folder`, from its files alone: code that comes with it is not run"
     folder,family = Path(folder),FAMILIES[config['model_type']]
     own = read_json(folder/'tokenizer_config.json') if (folder/'tokenizer_config.json').exists() else {}
-    if 'auto_map' in own: raise ValueError(f"{folder}: its tokenizer {own.get('tokenizer_class')!r} needs code that comes with it, which is never run; "
-        "for StableLM-2 put vocab.json, merges.txt, tokenizer.json and tokenizer_config.json of stabilityai/stablelm-2-1_6b in place of the tokenizer's files")
+    whole = family is not LlamaConfig and (folder/'tokenizer.json').exists()                    # taken as it is: GPT2Tokenizer would replace its way to split
+    if 'auto_map' in own and not whole:
+        raise ValueError(f"{folder}: its tokenizer {own.get('tokenizer_class')!r} needs code that comes with it, which is never run; "
+                         "for StableLM-2 put tokenizer.json and tokenizer_config.json of stabilityai/stablelm-2-1_6b into the folder")
     if not any(all((folder/n).exists() for n in ns) for ns in (['tokenizer.json'], ['tokenizer.model'], ['vocab.json','merges.txt'])):
         raise ValueError(f"{folder}: holds no tokenizer; wanted tokenizer.json, tokenizer.model, or vocab.json with merges.txt")
+    kw = dict(local_files_only=True, clean_up_tokenization_spaces=False)
     kind = PreTrainedConfig() if 'tokenizer_class' in own else family()                         # what the files say goes before the family's habit
-    try: tok = AutoTokenizer.from_pretrained(folder, config=kind, trust_remote_code=False, local_files_only=True)
+    try: tok = PreTrainedTokenizerFast.from_pretrained(folder, **kw) if whole else AutoTokenizer.from_pretrained(folder, config=kind, trust_remote_code=False, **kw)
     except Exception as e: raise ValueError(f"{folder}: holds no tokenizer that can be read ({type(e).__name__})") from e
+    if tok.eos_token is None: raise ValueError(f"{folder}: its tokenizer names no end token (eos_token), so an answer would have no end")
     tok.add_tokens(AddedToken('<image>', special=True, normalized=False))
     pad = config.get('pad_token_id')
     tok.pad_token = tok.convert_ids_to_tokens(pad) if isinstance(pad, int) and 0<=pad<len(tok) else tok.eos_token
     tok.chat_template,tok.padding_side = TEMPLATES['v1' if family is LlamaConfig else 'phi'],'right'
     return tok
 
-# %% ../nbs/04d_tinyllava.ipynb #04d-017
+# %% ../nbs/04d_tinyllava.ipynb #04d-019
 def _text_config(config, rows):
     family = FAMILIES[config['model_type']]
     known = (family().to_dict().keys() | {'rope_theta','rope_scaling','partial_rotary_factor'}) - {'architectures','dtype','model_type','transformers_version','vocab_size'}
@@ -100,7 +104,7 @@ def make_config_of(
                        projector_hidden_act='gelu', tie_word_embeddings=text.tie_word_embeddings, pool=pool, words=words,
                        image_mean=pre.get('image_mean', [.5]*3), image_std=pre.get('image_std', [.5]*3))
 
-# %% ../nbs/04d_tinyllava.ipynb #04d-020
+# %% ../nbs/04d_tinyllava.ipynb #04d-022
 def weight_files(
     folder # Of a checkpoint or tower
 )->list:
@@ -136,7 +140,7 @@ def open_weights(
 
 def _shape(t): return tuple(t.shape if isinstance(t, torch.Tensor) else t.get_shape())
 
-# %% ../nbs/04d_tinyllava.ipynb #04d-023
+# %% ../nbs/04d_tinyllava.ipynb #04d-025
 LANGUAGE = {r'lm_head\.':'lm_head.', r'model\.(?=(embed_tokens|layers|norm|final_layernorm)\.)':'model.language_model.',
             r'model\.mm_projector\.0\.':'model.multi_modal_projector.linear_1.', r'model\.mm_projector\.2\.':'model.multi_modal_projector.linear_2.'}
 TOWER = {r'vision_model\.':'model.vision_tower.'}
@@ -154,7 +158,7 @@ def place(
         return f'{file.name}:{k}'
     return {to(k, f):t for f in weight_files(folder) for k,t in open_weights(f).items() if not re.fullmatch(stale, k)}
 
-# %% ../nbs/04d_tinyllava.ipynb #04d-026
+# %% ../nbs/04d_tinyllava.ipynb #04d-028
 def _check(folder, model, stored, words):
     want = {k:tuple(p.shape) for k,p in model.named_parameters()}
     have = {k:_shape(t) for k,t in stored.items()}
@@ -164,7 +168,7 @@ def _check(folder, model, stored, words):
     parts = [f"{len(v)} {k} ({', '.join(v[:4])}{', …' if len(v)>4 else ''})" for k,v in wrong.items() if v]
     if parts: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(parts)}")
 
-# %% ../nbs/04d_tinyllava.ipynb #04d-027
+# %% ../nbs/04d_tinyllava.ipynb #04d-029
 def load_tinyllava(
     folder,        # With config.json, weights and tokenizer
     pool:int=None, # Pooling; None: 1, as it was trained
