@@ -144,7 +144,7 @@ def load_model(
     device:str=None # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
 ):                  # (model, tokenizer)
     "A model ready to generate, and its tokenizer"
-    from .tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
+    from shotluck.tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
     folder,device = _locate(preset_or_dir), pick_device(device)
     if not (folder/'config.json').exists(): raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
     conf = read_json(folder/'config.json')

@@ -63,7 +63,9 @@ def load_tokenizer(
         raise ValueError(f"{folder}: holds no tokenizer; wanted tokenizer.json, tokenizer.model, or vocab.json with merges.txt")
     kw = dict(local_files_only=True, clean_up_tokenization_spaces=False)
     kind = PreTrainedConfig() if 'tokenizer_class' in own else family()                         # what the files say goes before the family's habit
-    try: tok = PreTrainedTokenizerFast.from_pretrained(folder, **kw) if whole else AutoTokenizer.from_pretrained(folder, config=kind, trust_remote_code=False, **kw)
+    try:
+        if whole: tok = PreTrainedTokenizerFast.from_pretrained(folder, **kw)
+        else: tok = AutoTokenizer.from_pretrained(folder, config=kind, trust_remote_code=False, **kw)
     except Exception as e: raise ValueError(f"{folder}: holds no tokenizer that can be read ({type(e).__name__})") from e
     if tok.eos_token is None: raise ValueError(f"{folder}: its tokenizer names no end token (eos_token), so an answer would have no end")
     tok.add_tokens(AddedToken('<image>', special=True, normalized=False))
@@ -191,9 +193,10 @@ def load_tinyllava(
         raise ValueError(f"{folder}, tower {tower.name}: {why}") from e
     dropped = rf'vision_model\.encoder\.layers\.{config.vision_config.num_hidden_layers}\..*'
     stored = place(folder, LANGUAGE) | place(tower, TOWER, f'{STALE}|{dropped}')
-    if model.config.tie_word_embeddings: stored.setdefault('lm_head.weight', stored.get('model.language_model.embed_tokens.weight'))
+    model.tie_weights()
+    if config.tie_word_embeddings: stored.pop('lm_head.weight', None)                               # one matrix for both
     _check(folder, model, stored, config.words)
-    for k,p in list(model.named_parameters(remove_duplicate=False)):
+    for k,p in list(model.named_parameters()):
         t = stored[k][...] if k in stored else torch.ones(p.shape) if k.endswith('weight') else torch.zeros(p.shape)
         if len(t)<len(p): t = torch.cat([t, t.new_zeros(len(p)-len(t), *t.shape[1:])])                # `<image>`
         set_module_tensor_to_device(model, k, device, t.to(device, dtype, copy=True), dtype=dtype)
