@@ -48,6 +48,7 @@ class FinetuneCfg:
         repeat:str='',            # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
         noise:float=0,            # On the features of a frozen tower, in their standard deviations: it keeps few videos from being learnt by heart
+        drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
         cache:str='memory',       # Features of a frozen tower: 'memory', or 'off' to compute them at every step
@@ -123,11 +124,14 @@ class RecordData(torch.utils.data.Dataset):
 # %% ../nbs/05_finetune.ipynb #05-010
 class Batcher:
     "Collate for the Trainer: a padded batch with the frames of all its records, in order"
-    def __init__(self, data, bank, pad, noise:float=0):
+    def __init__(self, data, bank, pad, noise:float=0, drop_words:float=0):
         store_attr()
         if noise: self.std = noise*torch.stack(list(bank.kept.values())[::7]).std((0,1))
     def __call__(self, items):
         out = collate(items, self.pad)
+        if self.drop_words:
+            share = 2*self.drop_words*torch.rand(len(items), 1)                                     # a record's own: some are told whole
+            out['input_ids'] = out['input_ids'].masked_fill((torch.rand(out['labels'].shape)<share)&(out['labels']!=-100), self.pad)
         x = torch.cat([self.bank.get(self.data.video[e.id], [k for s in e.frames for k in s]) for e in items])
         if self.noise: x = x+self.std*torch.randn_like(x)
         return {**out, 'image_features':x} if self.bank.features else {**out, 'pixel_values':preprocess(x, self.bank.model)}
@@ -225,7 +229,7 @@ def finetune(
     data,bank = RecordData(records, model, tok, cfg), FrameBank(model, cfg.video_dir, features=frozen and cfg.cache=='memory')
     data.fill(bank, cfg.quiet)
     check_learnable(model, data, Batcher(data, bank, tok.pad_token_id))
-    batcher = Batcher(data, bank, tok.pad_token_id, cfg.noise if bank.features else 0)
+    batcher = Batcher(data, bank, tok.pad_token_id, cfg.noise if bank.features else 0, cfg.drop_words)
     out = Path(cfg.out)
     args = TrainingArguments(str(out/'steps'), num_train_epochs=cfg.epochs, per_device_train_batch_size=cfg.batch, gradient_accumulation_steps=cfg.accumulate, learning_rate=cfg.lr,
         lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, max_grad_norm=1., seed=cfg.seed, logging_steps=10, report_to=cfg.report_to, disable_tqdm=True,
