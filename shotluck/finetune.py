@@ -232,7 +232,7 @@ def finetune(
     batcher = Batcher(data, bank, tok.pad_token_id, cfg.noise if bank.features else 0, cfg.drop_words)
     out = Path(cfg.out)
     args = TrainingArguments(str(out/'steps'), num_train_epochs=cfg.epochs, per_device_train_batch_size=cfg.batch, gradient_accumulation_steps=cfg.accumulate, learning_rate=cfg.lr,
-        lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, max_grad_norm=1., seed=cfg.seed, logging_steps=10, report_to=cfg.report_to, disable_tqdm=True,
+        lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, max_grad_norm=1., seed=cfg.seed, logging_steps=10, logging_first_step=True, report_to=cfg.report_to, disable_tqdm=True,
         save_strategy='steps' if cfg.save_steps else 'no', save_steps=cfg.save_steps or 500, save_total_limit=2, remove_unused_columns=False, dataloader_pin_memory=False,
         use_cpu=model.device.type=='cpu')
     trainer = VideoTrainer(model, args, train_dataset=data, data_collator=batcher, processing_class=tok, cfg=cfg)
