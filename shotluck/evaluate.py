@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'bundled_java', 'ptb_tokens', 'Coco', 'Scores', 'score', 'EvaluateCfg', 'derange', 'inputs_of', 'predict',
-           'blank_features', 'generate', 'evaluate', 'save_scores', 'main', 'score_main', 'compare_main', 'compare']
+           'blank_features', 'evaluate', 'save_scores', 'main', 'score_main', 'compare_main', 'compare']
 
 # %% ../nbs/06_evaluate.ipynb #06-002
 import os, tempfile
@@ -204,11 +204,13 @@ def predict(
     from tqdm.auto import tqdm
     from shotluck.encode import collate
     from shotluck.finetune import FrameBank
+    from shotluck.model import generate
     others = derange(records, cfg.seed) if cfg.control=='other' else {}
     todo = [(r['task'], *inputs_of(r, tokenizer, model, cfg, others.get(r['id']))) for r in records]
     todo.sort(key=lambda x: (x[0], len(x[1].input_ids)))
     done = {i:row['text'] for i,row in journal.rows.items()} if journal else {}
     batches = [list(g) for t in dict.fromkeys(x[0] for x in todo) for g in _chunks([x for x in todo if x[0]==t], cfg.batch)]
+    blank = blank_features(model) if cfg.control=='blank' else None
     for batch in tqdm(batches, desc=f'predict {cfg.control}' if cfg.control!='none' else 'predict', disable=cfg.quiet or None):
         if all(e.id in done for _,e,_ in batch): continue
         kept = bank or FrameBank(model, videos)
@@ -218,7 +220,7 @@ def predict(
             kept.add(video, idxs)
             feats.append(kept.get(video, idxs))
         x = torch.cat(feats).to(model.device)
-        if cfg.control=='blank': x = blank_features(model).expand_as(x)
+        if cfg.control=='blank': x = blank.expand_as(x)
         b = {k:v.to(model.device) for k,v in collate([e for _,e,_ in batch], tokenizer.pad_token_id, left=True).items()}
         texts = generate(model, tokenizer, b, x, cfg.max_tokens or (256 if batch[0][0]=='summary' else 96))
         for (_,e,_),t in zip(batch, texts):
@@ -234,14 +236,6 @@ def blank_features(model): # 1 N Dv
     import torch
     S = model.config.vision_config.image_size
     with torch.inference_mode(): return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype)).clone()
-
-def generate(model, tokenizer, batch, image_features, max_tokens:int)->list:
-    "Greedy texts for a left-padded batch"
-    import torch
-    with torch.inference_mode():
-        x = model.embed(batch['input_ids'], image_features)
-        ids = model.generate(inputs_embeds=x, attention_mask=batch['attention_mask'], max_new_tokens=max_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id)
-    return [t.strip() for t in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 # %% ../nbs/06_evaluate.ipynb #06-028
 def evaluate(

@@ -80,16 +80,12 @@ class FrameBank:
     "What the model is shown of each frame, computed once: features of a frozen tower, or uint8 pixels"
     def __init__(self, model, videos, features:bool=True): store_attr(); self.kept = {}
 
-    @torch.inference_mode()
-    def _see(self, frames): # uint8 T S S 3 -> T N Dv
-        return torch.cat([self.model.tower_features(preprocess(f, self.model)).cpu() for f in np.array_split(frames, -(-len(frames)//64))]).clone()
-
     def add(self, video:str, idxs):
         "Read and keep the frames `idxs` of a video that are not there yet"
         idxs = sorted(set(idxs)-{k for k in idxs if (video,k) in self.kept})
         if not idxs: return
         frames = read_frames(inside(self.videos, video), idxs, self.model.config.vision_config.image_size)
-        for k,x in zip(idxs, self._see(frames) if self.features else torch.from_numpy(frames)): self.kept[video,k] = x
+        for k,x in zip(idxs, self.model.see(frames) if self.features else torch.from_numpy(frames)): self.kept[video,k] = x
 
     def get(self, video:str, idxs): # T N Dv, or T S S 3
         return torch.stack([self.kept[video,k] for k in idxs])

@@ -66,7 +66,8 @@ def load_tokenizer(
     try:
         if whole: tok = PreTrainedTokenizerFast.from_pretrained(folder, **kw)
         else: tok = AutoTokenizer.from_pretrained(folder, config=kind, trust_remote_code=False, **kw)
-    except Exception as e: raise ValueError(f"{folder}: holds no tokenizer that can be read ({type(e).__name__})") from e
+    except Exception as e:
+        raise ValueError(f"{folder}: holds no tokenizer that can be read ({(str(e) or type(e).__name__).strip().splitlines()[0][:200]})") from e
     if tok.eos_token is None: raise ValueError(f"{folder}: its tokenizer names no end token (eos_token), so an answer would have no end")
     tok.add_tokens(AddedToken('<image>', special=True, normalized=False))
     pad = config.get('pad_token_id')
