@@ -14,7 +14,7 @@ setuptools.setup(
     author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'], license='Apache-2.0',
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Programming Language :: Python :: 3'],
-    packages=setuptools.find_packages(include=['shotluck', 'shotluck.*']), include_package_data=True,
+    packages=setuptools.find_namespace_packages(include=['shotluck', 'shotluck.*']), include_package_data=True,
     package_data={'shotluck':['data/**/*']}, python_requires='>='+cfg['min_python'], zip_safe=False,
     install_requires=cfg['requirements'].split(), extras_require={**extras, 'dev':cfg['dev_requirements'].split()},
     entry_points={'console_scripts':cfg['console_scripts'].split(), 'nbdev':[f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]})

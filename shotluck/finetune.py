@@ -46,7 +46,7 @@ class FinetuneCfg:
         frames:int=0,             # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
         views:int=1,              # Samplings of frames for each record; the first is the middles, more are random
         repeat:str='',            # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
-        concat:int=0,             # Records to make of 2 to 4 shots of any videos put one after another, told by their captions in order
+        concat:int=0,             # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
         noise:float=0,            # On the features of a frozen tower, in their standard deviations: it keeps few videos from being learnt by heart
         drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
@@ -109,7 +109,7 @@ class RecordData(torch.utils.data.Dataset):
     "Encoded records and their frames; `skipped` has those that cannot be used, with the reason"
     def __init__(self, records, model, tokenizer, cfg):
         captions = [r for r in records if r['task']=='caption']
-        records = records+[concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat)]
+        records = records+[concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat*len(captions))]
         self.items,self.skipped,self.video = [], {}, {r['id']:r.get('videos') or [r['video']]*len(r['shots']) for r in records}
         context = min(cfg.context or 10**9, model.config.text_config.max_position_embeddings)
         for r in records:
