@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VIDEO_ENDINGS', 'Shot', 'annotated_shots', 'detect_shots', 'cut_f1', 'describe_video', 'listed_videos', 'split',
-           'ffmpeg_exe', 'write_clips', 'main', 'compare_table']
+           'write_clips', 'main', 'compare_table']
 
 # %% ../nbs/02_split.ipynb #02-002
 import os, re, subprocess, tempfile
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from .download import annotation_files
-from .files import Journal, bulk, command, inside, read_json, whole, write_jsonl
+from .files import Journal, bulk, command, ffmpeg_exe, inside, read_json, whole, write_jsonl
 from .video import VideoError, iter_frames, probe
 
 # %% ../nbs/02_split.ipynb #02-005
@@ -148,11 +148,6 @@ def _same(row, videos_dir, job): # Is this line still true?
     return (row['size'],row['mtime'])==(st.st_size,st.st_mtime_ns) and (row['shots']==shots if shots else row['source']=='detected')
 
 # %% ../nbs/02_split.ipynb #02-022
-def ffmpeg_exe()->str:
-    "The ffmpeg that comes with imageio-ffmpeg; none need be installed"
-    import imageio_ffmpeg
-    return imageio_ffmpeg.get_ffmpeg_exe()
-
 def write_clips(
     path,          # A video file
     shots:list,    # [(start, end), …], frames
