@@ -30,8 +30,10 @@ def whole(
 
 # %% ../nbs/00a_files.ipynb #00a-008
 def dumps(x)->str:
-    "One line of JSON"
-    return json.dumps(x, ensure_ascii=False)
+    "One line of JSON, which can be written as UTF-8 whatever the text holds"
+    s = json.dumps(x, ensure_ascii=False)
+    try: s.encode(); return s
+    except UnicodeEncodeError: return json.dumps(x)          # half a character
 
 def write_text(path, text:str):
     "Write `text` whole"
