@@ -7,7 +7,7 @@ __all__ = ['TASKS', 'ASK', 'SAID', 'FORMATS', 'plain', 'prompt', 'units', 'fault
            'as_messages', 'convert', 'main']
 
 # %% ../nbs/03_convert.ipynb #03-002
-import csv, hashlib, heapq, json, multiprocessing, os, sys
+import csv, hashlib, heapq, json, multiprocessing, os, re, sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from pathlib import Path
 from .files import LEDGER, bulk, command, dumps, read_json, sha256, shard_path, shard_paths, whole, write_json
 from .report import write_report
 from .split import _blame, annotated_shots, describe_video, shots_of
-from .tables import SPLITS, annotation_files, iter_annotations, own_split, read_meta, shard_of, side_files, source
+from .tables import SPLITS, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
 
 # %% ../nbs/03_convert.ipynb #03-005
 TASKS = ('caption', 'narration', 'summary', 'qa')
@@ -29,7 +29,7 @@ SAID = 'This is what the speech in the video is saying: {}'
 
 def plain(text)->str:
     "Text from data on one line, without anything that the model would take for a picture"
-    return ' '.join(str(text).replace('<image>', '<image >').split())
+    return ' '.join(str(text).replace('<image>', '<image >').split()) if text else ''
 
 def prompt(
     record:dict,         # task, shots, asr; seconds for markers; question for qa
@@ -49,8 +49,7 @@ def prompt(
 # %% ../nbs/03_convert.ipynb #03-008
 def _list(x): return x if isinstance(x, list) else []
 def _qa(ann): # Question and answer, if the annotation is one
-    low = {str(k).lower():v for k,v in ann.items()}
-    return (low.get('question', low.get('q')), low.get('answer', low.get('a'))) if 'question' in low or 'q' in low else None
+    return next(((ann[q], ann.get(a)) for q,a in (('question','answer'),('Question','Answer'),('q','a'),('Q','A')) if q in ann), None)
 
 def units(
     ann # One annotation, as read
@@ -104,7 +103,7 @@ def records_of(
     "Yield `(task, number, status, reason, record or None)` for each input row of an annotation"
     bad = fault(ann)
     if bad: yield from ((t, n, 'bad_row', bad, None) for t,n,_ in units(ann)); return
-    clip,qa,times = Path(ann['video']).stem, _qa(ann), ann.get('times')
+    clip,qa,times = os.path.splitext(os.path.basename(ann['video']))[0], _qa(ann), ann.get('times')
     shots = video['shots'] if qa or times else [s and list(s) for s in annotated_shots(ann['video_names'])]
     last = max((s[1] for s in shots if s), default=0)
     state = (video['status'], video['reason'])
@@ -167,10 +166,11 @@ def _work(tasks, job): # Annotations with their lines -> the rows of each, recor
 def _name(ann): return str(ann.get('video')) if isinstance(ann, dict) else ''
 def _split(told, ann, name): return told or (isinstance(ann, dict) and ann.get('split')) or own_split(name)
 
+_first = re.compile(rb'\{"video": "([^"\\]*)"').match
 def _lines(shots): # {video: its line} without decoding more than the name
     if not shots: return {}
     try:
-        with open(shots, 'rb') as f: return {json.loads(l)['video']:l for l in f if l.endswith(b'\n')}
+        with open(shots, 'rb') as f: return {m[1].decode() if (m := _first(l)) else json.loads(l)['video']:l for l in f if l.endswith(b'\n')}
     except (ValueError, KeyError) as e: raise ValueError(f"{shots}: not what shotluck-split writes ({e}); run it again") from None
     except FileNotFoundError: raise ValueError(f"{shots}: no such file; run shotluck-split first") from None
 
@@ -236,7 +236,7 @@ def convert(
             f.write(dumps([key, shard])+'\n')
             for row in results(): f.write(dumps(row)+'\n'); counts.update(r[2] for r in row[4])
         return dict(counts)
-    meta = {k:v for f in side for k,v in read_meta(f)[0].items()}
+    meta = {k:v for f in side for k,v in clip_sources(f).items()}
     held = {s:set() for s in SPLITS}
     for told,f in files:
         if told!='train':

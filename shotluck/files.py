@@ -29,9 +29,11 @@ def whole(
     finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/00a_files.ipynb #00a-008
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 def dumps(x)->str:
     "One line of JSON, which can be written as UTF-8 whatever the text holds"
-    s = json.dumps(x, ensure_ascii=False)
+    s = _encode(x)
     try: s.encode(); return s
     except UnicodeEncodeError: return json.dumps(x)          # half a character
 
