@@ -244,6 +244,7 @@ def convert(
                 for a in iter_annotations(f): held[_split(told, a, _name(a))].add(source(_name(a), meta))
             except ValueError: pass                                          # it gets its row below
     counts,seen,asked,official = Counter(), set(), Counter(), held['val']|held['test']
+    for p in [*out_dir.glob('.part-*-ledger.csv'), *(out_dir/'records').glob('.part-*')]: p.unlink()    # of a run that was killed
     with ExitStack() as stack:
         def new(path):
             p = stack.enter_context(whole(out_dir/path))

@@ -32,7 +32,7 @@ def tally(
                 example.setdefault(why, (r['video'], r['reason']))
     lengths,words,per_video,videos,kept,n = Counter(), defaultdict(Counter), Counter(), {}, [], 0
     rng = np.random.default_rng(0)
-    for f in sorted((data/'records').glob('*.jsonl')):
+    for f in sorted((data/'records').glob('[!.]*.jsonl')):
         with open(f, encoding='utf-8') as lines:
             for l in lines:
                 r = json.loads(l)
@@ -59,8 +59,8 @@ def bars(
     w = 520/len(xs)
     boxes = ''.join(f'<rect x="{30+i*w:.1f}" y="{110-100*counts.get(x,0)/top:.1f}" width="{max(w-1, .5):.1f}" height="{100*counts.get(x,0)/top:.1f}"><title>{x} {unit}: {counts.get(x,0):,}</title></rect>' for i,x in enumerate(xs))
     every = max(1, len(xs)//8)
-    ticks = ''.join(f'<text x="{30+i*w+w/2:.1f}" y="124">{x}{"+" if i==len(xs)-1 and i else ""}</text>' for i,x in enumerate(xs) if i%every==0)
-    return f'<svg viewBox="0 0 560 130" role="img"><text class="top" x="30" y="9">{top:,}</text>{boxes}<line x1="30" x2="552" y1="110" y2="110"/>{ticks}<text class="unit" x="556" y="124">{unit}</text></svg>'
+    ticks = ''.join(f'<text x="{30+i*w+w/2:.1f}" y="128">{x}</text>' for i,x in enumerate(xs) if i%every==0)
+    return f'<svg viewBox="0 -12 560 146" role="img"><text class="top" x="30" y="4">{top:,}</text>{boxes}<line x1="30" x2="552" y1="110" y2="110"/>{ticks}</svg>'
 
 # %% ../nbs/02a_report.ipynb #02a-010
 _page = '''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>What became of every row</title>
@@ -70,8 +70,8 @@ body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);ma
 .lead{color:var(--soft);margin:.2rem 0 1.2rem}.stack{display:flex;height:22px;border-radius:4px;overflow:hidden}.stack i{background:var(--bad)}.stack i.ok{background:var(--ok)}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .zero{color:var(--soft)}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:1.2rem}figure{margin:0}figcaption{color:var(--soft);font-size:.86rem}
-svg{width:100%;height:auto}rect{fill:var(--bar)}svg text{font-size:10px;fill:var(--soft);text-anchor:middle}svg text.top{text-anchor:start}svg text.unit{text-anchor:end}line{stroke:var(--line)}
-.shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:1rem}.shots img{width:100%;height:110px;object-fit:contain;background:#0002;border-radius:4px}.shots p{margin:.2rem 0;font-size:.82rem;overflow-wrap:anywhere}.shots small{color:var(--soft)}.scroll{overflow-x:auto}</style>
+svg{width:100%;height:auto}rect{fill:var(--bar)}svg text{font-size:17px;fill:var(--soft);text-anchor:middle}svg text.top{text-anchor:start}line{stroke:var(--line)}
+.shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:1rem}.shots img{width:100%;height:110px;object-fit:contain;background:#0002;border-radius:4px}.shots p{margin:.2rem 0;font-size:.82rem;overflow-wrap:anywhere}.shots small{color:var(--soft);display:block;overflow-wrap:anywhere}.scroll{overflow-x:auto}</style>
 <h1>What became of every row</h1><p class="lead">{{ "{:,}".format(ok) }} of {{ "{:,}".format(total) }} rows are in the records ({{ "%.1f"|format(100*ok/total if total else 0) }} %), from {{ "{:,}".format(videos) }} videos with captions.</p>
 <div class="stack">{% for s,n in all %}<i class="{{ s }}" style="flex:{{ n }}" title="{{ s }}: {{ n }}"></i>{% endfor %}</div>
 <h2>Rows by outcome</h2><div class="scroll"><table><tr><th>split<th>task{% for s in names %}<th class="n">{{ s }}{% endfor %}</tr>
