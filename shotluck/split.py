@@ -154,7 +154,7 @@ def split(
     mine,out = shard_of(shard), Path(out)
     jobs = [(v, None if method!='annotated' else s) for v,s in list(listed_videos(annotations, videos_dir).items())[:limit or None] if mine(v)]
     method,whole_out,out = 'adaptive' if method=='annotated' else method, out, shard_path(out, shard)
-    gone = {v:r for f in [whole_out.parent/'download.csv', *shard_paths(whole_out.parent/'download.csv')] for v,r in read_ledger(f).items() if r[0]=='unavailable'}
+    gone = {v:r for f in [whole_out.parent/'download.csv', *shard_paths(whole_out.parent/'download.csv')] for v,r in read_ledger(f).items() if r[0] not in ('ok','missing')}
     old = {r['video']:r for f in ([] if shard else shard_paths(out))+[out] for r in Journal.peek(f)}
     with Journal(out.with_name(f'.{out.name}.journal'), 'video') as done:
         old.update(done.rows)
@@ -163,7 +163,7 @@ def split(
             if isinstance(r, Exception):
                 if isinstance(r, ImportError): raise r
                 r = dict(video=name, frames=0, fps=0., width=0, height=0, size=0, mtime=0, shots=[], seconds=[], source='', **_blame(r, timeout))
-            if r['status']=='missing' and name in gone: r.update(status='unavailable', reason=gone[name][1])
+            if r['status']=='missing' and name in gone: r.update(status=gone[name][0], reason=gone[name][1])
             done.add(r)
             old[name] = r
         rows = [old[name] for name,_ in jobs]
