@@ -48,9 +48,10 @@ def detect_shots(
         from shotluck.transnet import transnet_cuts                       # here: its network needs torch
         cuts = transnet_cuts(frames)
     else:
+        import cv2
         from scenedetect import AdaptiveDetector, FrameTimecode
         fps,det = info.fps or 25., AdaptiveDetector(min_scene_len=min_frames)
-        cuts = [c.frame_num for k,f in enumerate(frames) for c in det.process_frame(FrameTimecode(k, fps), np.ascontiguousarray(f[...,::-1]))]
+        cuts = [c.frame_num for k,f in enumerate(frames) for c in det.process_frame(FrameTimecode(k, fps), cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2BGR))]
     edges = [0, *sorted({c for c in cuts if 0<c<info.frames}), info.frames]
     return [Shot(a, b) for a,b in zip(edges, edges[1:])]
 

@@ -186,7 +186,7 @@ def iter_frames(
         s = c.streams.best('video')
         s.thread_type = 'AUTO'
         try:
-            for f in c.decode(s): yield np.rot90(f.reformat(w, h, 'rgb24').to_ndarray(), info.rotation//90)
+            for f in c.decode(s): yield np.rot90(f.reformat(w, h, 'rgb24', interpolation='FAST_BILINEAR').to_ndarray(), info.rotation//90)
         except av.error.FFmpegError as e: raise VideoError(f"{path}: decoding stops ({e})") from None
 
 # %% ../nbs/00_video.ipynb #00-025b
