@@ -79,7 +79,7 @@ def whisper(
     def listen(samples):
         nonlocal language
         parts,info = net.transcribe(samples, language=language, vad_filter=True, word_timestamps=True, condition_on_previous_text=False)
-        words = [(w.start, w.end, w.word.strip()) for p in parts for w in p.words or []]
+        words = [(float(w.start), float(w.end), w.word.strip()) for p in parts for w in p.words or []]
         if words: language = info.language
         return words
     return listen
