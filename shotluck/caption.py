@@ -292,7 +292,8 @@ def caption_video(
         if id not in done: done.add(dict(id=id, value=make()))
         return done[id]['value']
     how = 'given' if shots else cfg.shots
-    is_nano = os.path.realpath(model.name_or_path)==os.path.realpath(str(files('shotluck')/'data'/'nano'))
+    where = getattr(model, 'name_or_path', '')
+    is_nano = cfg.model=='nano' and os.path.realpath(where)==os.path.realpath(str(files('shotluck')/'data'/'nano'))
     shots = [Shot(*s) for s in shots or once('shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, lambda it: bar(it, total=info.frames, desc=label('shots'), unit='frame')))]
     edge = [*info.times.tolist(), info.duration]
     times = [(edge[s], edge[e]) for s,e in shots]
@@ -312,7 +313,7 @@ def caption_video(
     notes = [note or (NANO_NOTE if is_nano else ''), '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
              '' if (after.st_size, after.st_mtime_ns)==(before.st_size, before.st_mtime_ns) else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.']
     from shotluck import __version__
-    meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else model.name_or_path, shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
+    meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else where or 'given', shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
     return Storyboard(path, told, summary or '', info, {k:v for k,v in meta.items() if v!=''}, ' '.join(n for n in notes if n), parts)
 
 # %% ../nbs/07_caption.ipynb #07-016
