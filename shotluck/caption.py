@@ -328,8 +328,8 @@ def videos_in(paths:list)->list:
 
 def _stat(path): # What tells one state of a file from another
     try: st = os.stat(path)
-    except OSError: return str(path)
-    return f'{path} {st.st_size} {st.st_mtime_ns}'
+    except OSError: return quote(os.fsencode(path))
+    return f'{quote(os.fsencode(path))} {st.st_size} {st.st_mtime_ns}'
 
 def _key(video, cfg): # Names a video in its present state, and all that changes what is told of it
     inputs = [video.resolve(), *(subtitles_beside(video)[:1] if cfg.speech=='auto' else []), *(p for p in (cfg.speech, cfg.shots) if os.path.isfile(p))]
