@@ -21,7 +21,7 @@ def readme()->str:
     nb = nbformat.read(root/'nbs'/'index.ipynb', 4)
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     text,_ = MarkdownExporter().from_notebook_node(nb)
-    return '<!-- Made from nbs/index.ipynb and bench/demo.json by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table())+'\n'
+    return '<!-- Made from nbs/index.ipynb and bench/demo.json by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table()).replace('](images/', '](nbs/images/')+'\n'
 
 def state():
     files = [*sorted((root/'shotluck').glob('*.py')), *sorted((root/'nbs').glob('*.ipynb'))]

@@ -40,15 +40,21 @@ def annotated_shots(
 # %% ../nbs/02_split.ipynb #02-008
 def detect_shots(
     path,                  # A video file
-    method:str='adaptive', # The detector; only 'adaptive' so far
-    min_frames:int=5       # Frames a shot has at least
+    method:str='adaptive', # adaptive: PySceneDetect, hard cuts; transnet: TransNetV2, fades and dissolves too (extra `transnet`)
+    min_frames:int=5,      # Frames a shot has at least, for adaptive
+    watch=iter             # Wraps the frames as they are read, such as a progress bar
 )->list:                   # [Shot(start, end), …]; they tile the video
-    "Find the hard cuts of a video"
-    from scenedetect import AdaptiveDetector, FrameTimecode
-    if method!='adaptive': raise ValueError(f"shot detector {method!r} is not known: use 'adaptive'")
-    info,det = probe(path), AdaptiveDetector(min_scene_len=min_frames)
-    fps = info.fps or 25.
-    cuts = [c.frame_num for k,f in enumerate(iter_frames(path)) for c in det.process_frame(FrameTimecode(k, fps), np.ascontiguousarray(f[...,::-1]))]
+    "Find the cuts of a video"
+    if method not in ('adaptive','transnet'): raise ValueError(f"shot detector {method!r} is not known: use 'adaptive' or 'transnet'")
+    info,frames = probe(path), watch(iter_frames(path))
+    if method=='transnet':
+        from shotluck.transnet import transnet_cuts                       # here: its network needs torch
+        cuts = transnet_cuts(frames)
+    else:
+        import cv2
+        from scenedetect import AdaptiveDetector, FrameTimecode
+        fps,det = info.fps or 25., AdaptiveDetector(min_scene_len=min_frames)
+        cuts = [c.frame_num for k,f in enumerate(frames) for c in det.process_frame(FrameTimecode(k, fps), cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2BGR))]
     edges = [0, *sorted({c for c in cuts if 0<c<info.frames}), info.frames]
     return [Shot(a, b) for a,b in zip(edges, edges[1:])]
 

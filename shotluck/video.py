@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VideoError', 'write_video', 'VideoInfo', 'probe', 'read_frames', 'read_pictures', 'iter_frames', 'check_frames',
-           'sample_idxs']
+           'iter_pictures', 'iter_sound', 'sample_idxs']
 
 # %% ../nbs/00_video.ipynb #00-002
 import os
@@ -121,7 +121,7 @@ def _pad(x, size): # [T, h, w, 3] -> [T, size, size, 3], centred on grey
     return out
 
 # %% ../nbs/00_video.ipynb #00-017
-def _decode(path, info, w, h, want=None): # Yield (k, uint8 [h, w, 3]) in order, of the frames `want` or all
+def _decode(path, info, w, h, want=None, how='BICUBIC'): # Yield (k, uint8 [h, w, 3]) in order, of the frames `want` or all
     if info.rotation%180: w,h = h,w
     scale,last,k = VideoReformatter(), max(want, default=-1) if want is not None else None, -1
     with _open(path) as c:
@@ -130,7 +130,7 @@ def _decode(path, info, w, h, want=None): # Yield (k, uint8 [h, w, 3]) in order,
         else: s.codec_context.thread_count = 1
         try:
             for k,f in enumerate(c.decode(s)):
-                if want is None or k in want: yield k, np.rot90(scale.reformat(f, w, h, 'rgb24', interpolation='BICUBIC').to_ndarray(), info.rotation//90)
+                if want is None or k in want: yield k, np.rot90(scale.reformat(f, w, h, 'rgb24', interpolation=how).to_ndarray(), info.rotation//90)
                 if k==last: break
         except (av.error.FFmpegError, MemoryError) as e: raise VideoError(f"{path}: decoding stops after frame {k} ({e})") from None
 
@@ -169,7 +169,7 @@ def iter_frames(
     "Yield every frame in order, uint8 [h, w, 3], without keeping them"
     info = probe(path)
     k = min(1, width/info.width)
-    for _,f in _decode(path, info, max(2, round(info.width*k)), max(2, round(info.height*k))): yield f
+    for _,f in _decode(path, info, max(2, round(info.width*k)), max(2, round(info.height*k)), how='FAST_BILINEAR'): yield f
 
 def check_frames(
     path # A video file
@@ -186,6 +186,60 @@ def check_frames(
         except (av.error.FFmpegError, MemoryError) as e: raise VideoError(f"{path}: decoding stops after frame {n-1} ({e})") from None
     if n!=info.frames: raise VideoError(f"{path}: {info.frames} frames were announced, {n} can be decoded")
     return n
+
+# %% ../nbs/00_video.ipynb #00-025b
+def iter_pictures(
+    path,         # A video file
+    seen:list,    # Frame numbers wanted as `read_frames` gives them
+    size:int,     # Side of those, pixels
+    shown:list,   # Frame numbers wanted as `read_pictures` gives them
+    width:int=320 # Longer side of those, pixels
+):
+    "Yield `(k, frame or None, picture or None)` for each frame wanted, in order, in one decode; uint8 [size, size, 3] and [h, w, 3]"
+    info,seen,shown = probe(path), set(seen), set(shown)
+    want = sorted(seen|shown)
+    if want and not 0<=want[0]<=want[-1]<info.frames: raise VideoError(f"{path}: frames {want[0]} to {want[-1]} were asked for, but it has {info.frames}", 'length')
+    def picture(f, side):
+        w,h = _fit(info.width, info.height, side)
+        if info.rotation%180: w,h = h,w
+        return np.rot90(f.reformat(w, h, 'rgb24', interpolation='BICUBIC').to_ndarray(), info.rotation//90)
+    at,k = 0,-1
+    with _open(path) as c:
+        s = c.streams.best('video')
+        s.thread_type = 'AUTO'
+        try:
+            for k,f in enumerate(c.decode(s)):
+                if at==len(want): return
+                if k!=want[at]: continue
+                at += 1
+                yield k, _pad(picture(f, size)[None], size)[0] if k in seen else None, picture(f, width) if k in shown else None
+        except av.error.FFmpegError as e: raise VideoError(f"{path}: decoding stops at frame {k+1} ({e})") from None
+    if at<len(want): raise VideoError(f"{path}: frame {want[at]} cannot be decoded")
+
+def iter_sound(
+    path,             # A video file
+    seconds:float=600,# Of a part, about
+    rate:int=16000    # Samples a second
+):
+    "Yield `(t0, samples)` of the whole sound track, float32 mono [N]; t0 in seconds, on the clock of `probe(path).times`; a part ends where it is quiet"
+    buf,n,t0 = [], 0, 0.
+    with _open(path) as c:
+        if not c.streams.audio: return
+        zero,turn = (c.start_time or 0)/1e6, av.AudioResampler(format='flt', layout='mono', rate=rate)
+        try:
+            for f in c.decode(c.streams.audio[0]):
+                gap = 0 if f.time is None else round((f.time-zero-t0)*rate)-n       # a track may begin late, or have a hole
+                if gap>rate//20: buf.append(np.zeros(gap, np.float32)); n += gap
+                for r in turn.resample(f): buf.append(r.to_ndarray()[0]); n += len(buf[-1])
+                while n>=seconds*rate:
+                    x,tail = np.concatenate(buf), int(min(30, seconds/4)*rate)//1600*1600
+                    loud = np.convolve(abs(x[-tail:]).reshape(-1, 1600).mean(1), np.ones(3), 'same')           # tenths of a second at 16 kHz
+                    cut = n-1600*int(loud[::-1].argmin())-800                                                  # the last of the quietest
+                    yield t0, x[:cut]
+                    t0,buf,n = t0+cut/rate, [x[cut:]], n-cut
+            for r in turn.resample(None): buf.append(r.to_ndarray()[0])
+        except av.error.FFmpegError as e: raise VideoError(f"{path}: the sound cannot be read beyond {t0+n/rate:.1f} s ({e})") from None
+    if buf: yield t0, np.concatenate(buf)
 
 # %% ../nbs/00_video.ipynb #00-027
 def sample_idxs(
