@@ -16,7 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from .files import LEDGER, bulk, command, dumps, read_json, sha256, shard_path, shard_paths, whole, write_json
-from .report import write_report
+from .ledger import write_report
 from .split import _blame, annotated_shots, describe_video, shots_of
 from .tables import SPLITS, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
 
