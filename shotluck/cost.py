@@ -110,6 +110,9 @@ def _kept(config, tokens, bytes): # Of the language model's layers: all of them,
     wide += 2*(t.model_type=='llama' and bytes==2)                                         # its norm computes in float32
     one = tokens*bytes*(wide*t.hidden_size+mlp*t.intermediate_size+2*_matrix(t)[2])
     return t.num_hidden_layers*one, one
+def _looking(config, bytes): # While the tower looks at a frame: what its MLP takes and gives, and the pixels
+    v = config.vision_config
+    return bytes*((v.image_size//v.patch_size)**2*(v.hidden_size+2*v.intermediate_size)+3*v.image_size**2)
 
 # %% ../nbs/04e_cost.ipynb #04e-018
 def memory(
@@ -137,21 +140,23 @@ def memory(
     P,(image,L) = (v.image_size//v.patch_size)**2,_tokens(config, frames, text, answer)
     if not train:
         cache = t.num_hidden_layers*2*batch*L*_matrix(t)[2]*b
-        look = 0 if cached else b*min(batch*frames, look_at_once(config))*(P*(5*v.hidden_size+2*v.intermediate_size)+3*v.image_size**2)
-        read = b*batch*L*(5*t.hidden_size+3*t.intermediate_size)
-        return _total(weights=p['total']*b, gradients=0, optimizer=0, activations=cache+max(look, read))
-    extra = lora*sum(a+b for a,b in _linears(config)) if lora else 0
+        look = 0 if cached else min(batch*frames, look_at_once(config))*_looking(config, b)
+        read = b*batch*L*(2*t.hidden_size+3*t.intermediate_size)
+        return _total(weights=p['total']*b, gradients=0, optimizer=0, activations=max(look, cache+read))
+    extra = lora*sum(i+o for o,i in _linears(config)) if lora else 0
     learnt = (extra+p['projector'] if lora else p['total']-p['tower'])+(0 if frozen else p['tower'])
     share = [gpus if zero>=k else 1 for k in (1,2,3)]
     layers,one = _kept(config, batch*L, b)
     kept = t.num_hidden_layers*batch*L*t.hidden_size*b+one if checkpointing else layers
     kept += batch*answer*(t.vocab_size*(4+4+b*(b==2))+2*t.hidden_size*b)+batch*L*t.hidden_size*b*2
     if not frozen: kept += b*batch*frames*P*v.num_hidden_layers*(8*v.hidden_size+2*v.intermediate_size)
+    elif not cached: kept = max(kept, batch*frames*_looking(config, b))
+    big = 2*b*p['words']                                                                         # the largest matrix and as much again, when its gradient or its step is made
     weights,grads = (p['total']+extra)*b/share[2], learnt*b/share[1]
     if zero==3: weights += 2*2*(p['layers']//t.num_hidden_layers)
     states = learnt*12/share[0] if zero else b*_averages(config, learnt, optim)
-    if zero or accumulate>1: return _total(weights=weights, gradients=grads, optimizer=states, activations=kept)
-    return _total(weights=weights, gradients=grads, optimizer=states, activations=max(0, kept-grads))
+    if zero or accumulate>1: return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big)
+    return _total(weights=weights, gradients=grads, optimizer=states, activations=max(0, kept-grads)+big)
 
 def _total(**parts): return {k:int(n) for k,n in parts.items()} | dict(total=int(sum(parts.values())))
 
