@@ -37,7 +37,7 @@ def load_config(
         return make_config_of(conf, SIGLIP, words, pool or 1)
     folder = locate(name, weights=False)
     conf = read_json(folder/'config.json')
-    if is_tinyllava(conf): return make_config_of(conf, read_json(find_tower(folder, conf)/'config.json'), load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1)
+    if is_tinyllava(conf): return make_config_of(conf, read_json(find_tower(folder, conf, weights=False)/'config.json'), load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1)
     if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is neither one that shotluck saved nor TinyLLaVA's")
     config = LlavaConfig.from_pretrained(folder)
     if pool: config.pool = pool

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'pool_tokens', 'PooledProjector', 'first_frames', 'look_at_once', 'VideoLlava', 'generate', 'make_config',
-           'preprocess', 'pick_device', 'attention_for', 'locate', 'load_model']
+           'picture_settings', 'picture_config', 'preprocess', 'pick_device', 'attention_for', 'locate', 'pick_dtype',
+           'load_own', 'load_model', 'load_adapter']
 
 # %% ../nbs/04_model.ipynb #04-002
 import sys
@@ -12,11 +13,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np, torch, transformers
+from fastcore.basics import patch
 from torch import nn
 from transformers import AutoTokenizer, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast, LlavaMultiModalProjector
 
-from .files import read_json
+from .files import read_json, write_json
+from .hub import fetch
 
 # %% ../nbs/04_model.ipynb #04-005
 def pool_tokens(
@@ -111,11 +114,17 @@ def generate(
     model, tokenizer,
     batch:dict,     # input_ids and attention_mask: B L, padded on the left
     image_features, # T N Dv, of all records in order
-    max_tokens:int  # Of each answer
+    max_tokens:int, # Of each answer
+    temperature:float=0,# 0: greedy; else words are drawn, 1 as the model gives them
+    top_p:float=1,  # Draw among the likeliest words that have this share of the probability
+    seed:int=0      # The same seed draws the same words for the same batch
 )->list:            # B texts
-    "Greedy answers"
+    "Greedy or sampled answers"
+    how = dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0) if temperature else dict(do_sample=False)
     x = model.embed(batch['input_ids'], image_features)
-    ids = model.generate(inputs_embeds=x, attention_mask=batch['attention_mask'], max_new_tokens=max_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+    with torch.random.fork_rng(enabled=bool(temperature)):
+        if temperature: torch.manual_seed(seed)
+        ids = model.generate(inputs_embeds=x, attention_mask=batch['attention_mask'], max_new_tokens=max_tokens, pad_token_id=tokenizer.pad_token_id, **how)
     return [t.strip() for t in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
@@ -131,6 +140,33 @@ def make_config(
     return LlavaConfig(vision_config=SiglipVisionConfig(vision_use_head=False, **vision), text_config=text, image_token_id=image_token, vision_feature_layer=-1,
                        vision_feature_select_strategy='full', tie_word_embeddings=text.tie_word_embeddings, pool=pool,
                        image_mean=[.5]*3, image_std=[.5]*3, **kw)
+
+# %% ../nbs/04_model.ipynb #04-014b
+def picture_settings(
+    pre:dict, # A preprocessor_config.json
+    size:int  # Side that the tower takes
+)->dict:      # image_mean, image_std: of x/255
+    "What to do to pictures; `ValueError` if it is made for pictures of another size"
+    told = pre.get('size') or {}
+    sides = {v for k,v in told.items() if k in ('height','width','shortest_edge')} if isinstance(told, dict) else {told}
+    if sides-{size}: raise ValueError(f"preprocessor_config.json is for pictures of {max(sides-{size})}, the tower takes {size}")
+    mean,std = (pre.get(k) or [.5]*3 for k in ('image_mean','image_std'))
+    if pre.get('do_normalize') is False: mean,std = [0.]*3, [1.]*3
+    k = 255*(pre.get('rescale_factor', 1/255) if pre.get('do_rescale', True) else 1)               # (255·f·x - mean)/std = (x - mean/k)/(std/k)
+    if len(mean)!=3 or len(std)!=3 or not k or not all(std): raise ValueError(f"preprocessor_config.json: mean {mean}, std {std} and scale {k/255:g} are not to be used")
+    return dict(image_mean=[m/k for m in mean], image_std=[s/k for s in std])
+
+def picture_config(config)->dict:
+    "The same as a `preprocessor_config.json`"
+    size = config.vision_config.image_size
+    return dict(image_processor_type='SiglipImageProcessor', do_resize=True, size=dict(height=size, width=size), do_rescale=True, rescale_factor=1/255, do_normalize=True,
+                image_mean=config.image_mean, image_std=config.image_std, letterbox=127)
+
+@patch
+def save_pretrained(self:VideoLlava, folder, **kw):
+    "Weights and settings, and beside them a `preprocessor_config.json` that says what pictures it takes"
+    LlavaForConditionalGeneration.save_pretrained(self, folder, **kw)
+    if kw.get('is_main_process', True): write_json(Path(folder)/'preprocessor_config.json', picture_config(self.config))
 
 # %% ../nbs/04_model.ipynb #04-015
 def preprocess(
@@ -162,29 +198,73 @@ def locate(
     weights:bool=True  # From the hub: the weights too? Else only what tells what they are
 )->Path:
     "The folder of a checkpoint, downloaded if it is on the hub"
+    name = str(name)
     if name=='nano': return Path(str(files('shotluck')))/'data'/name
     if Path(name).is_dir(): return Path(name)
-    raise ValueError(f"model {str(name)!r} is neither a preset ({', '.join(PRESETS)}) nor a folder with a checkpoint")
+    if name not in PRESETS and len(name.split('@')[0].split('/'))!=2 or name.startswith(('.','/','~')):
+        raise ValueError(f"model {name!r} is neither a preset ({', '.join(PRESETS)}), nor a folder with a checkpoint, nor a name on the hub (owner/name)")
+    try: return fetch(PRESETS.get(name, name), weights)
+    except ValueError as e: raise ValueError(f"no folder of that name, and {e}" if '/' in name else str(e)) from e
+
+# %% ../nbs/04_model.ipynb #04-018b
+def pick_dtype(dtype):
+    "A torch dtype, from its name too"
+    kinds = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
+    dtype = kinds.get(dtype, dtype) if isinstance(dtype, str) else dtype or torch.float32
+    if dtype not in kinds.values(): raise ValueError(f"dtype must be one of {', '.join(kinds)}, got {dtype!r}")
+    return dtype
+
+def load_own(folder, conf:dict, pool, dtype, device):
+    "A checkpoint that shotluck saved; every key must be there and fit"
+    if not isinstance(conf, dict) or conf.get('model_type')!='llava' or 'pool' not in conf:
+        kind = conf.get('model_type') if isinstance(conf, dict) else conf
+        raise ValueError(f"{folder}: model type {str(kind)[:80]!r} is neither one that shotluck saved nor TinyLLaVA's"+(', and code that comes with it is never run' if 'auto_map' in (conf or ()) else ''))
+    if not sys.stderr.isatty(): transformers.utils.logging.disable_progress_bar()                # in a log, a bar for each load is noise
+    try:
+        config = LlavaConfig.from_pretrained(folder)
+        config.pool,pre = pool or config.pool,folder/'preprocessor_config.json'
+        if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
+        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device), use_safetensors=True, output_loading_info=True,
+                                                local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as e: raise ValueError(f"{folder}: not to be loaded: {' '.join(str(e).split())[:200]}") from e
+    wrong = [f"{len(ks)} {what} ({', '.join(map(str, sorted(ks)[:4]))})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
+    if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")
+    model.generation_config.suppress_tokens = [config.image_token_id]                           # <image> is never generated
+    return model.to(device).eval(), tokenizer
 
 # %% ../nbs/04_model.ipynb #04-019
 def load_model(
-    preset_or_dir,  # 'nano', or a folder with a checkpoint
-    pool:int=None,  # Pooling; None: the checkpoint's own
-    dtype=None,     # torch dtype or its name; None: float32
-    device:str=None # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
-):                  # (model, tokenizer)
+    preset_or_dir,   # Preset, hub id (owner/name, owner/name@revision), or a folder: TinyLLaVA's format, our own, or a LoRA adapter
+    pool:int=None,   # Pooling; None: the checkpoint's own
+    dtype=None,      # torch dtype or its name; None: float32
+    device:str=None, # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
+    tower:str=None   # TinyLLaVA's format: folder or hub id of the vision tower; None: the one its config names
+):                   # (model, tokenizer)
     "A model ready to generate, and its tokenizer"
     from shotluck.tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
-    folder,device = locate(preset_or_dir), pick_device(device)
+    dtype,device = pick_dtype(dtype),pick_device(device)
+    folder = locate(preset_or_dir)
+    if (folder/'adapter_config.json').exists(): return load_adapter(folder, pool, dtype, device, tower)
     if not (folder/'config.json').exists(): raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
     conf = read_json(folder/'config.json')
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or torch.float32
-    if is_tinyllava(conf): return load_tinyllava(folder, pool, dtype, device)
-    if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is neither one that shotluck saved nor TinyLLaVA's")
-    if not sys.stderr.isatty(): transformers.utils.logging.disable_progress_bar()                # in a log, a bar for each load is noise
-    config = LlavaConfig.from_pretrained(folder)
-    if pool: config.pool = pool
-    model = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device), use_safetensors=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model.generation_config.suppress_tokens = [config.image_token_id]                           # <image> is never generated
-    return model.to(device).eval(), tokenizer
+    model,tok = load_tinyllava(folder, pool, dtype, device, tower) if is_tinyllava(conf) else load_own(folder, conf, pool, dtype, device)
+    model.name_or_path = str(preset_or_dir)                                                      # an adapter remembers it
+    return model, tok
+
+# %% ../nbs/04_model.ipynb #04-020c
+def load_adapter(folder, pool=None, dtype=None, device='cpu', tower=None, merge:bool=True):
+    "A LoRA adapter, merged into the model that it names (or a `PeftModel`), and the tokenizer"
+    from peft import PeftModel
+    folder,conf = Path(folder),read_json(Path(folder)/'adapter_config.json')
+    kind,base = conf.get('peft_type'),conf.get('base_model_name_or_path')
+    if kind!='LORA': raise ValueError(f"{folder}: an adapter of type {kind!r}, wanted 'LORA'")
+    if not (folder/'adapter_model.safetensors').exists(): raise ValueError(f"{folder}: holds no adapter_model.safetensors")
+    if not isinstance(base, str) or not base: raise ValueError(f"{folder}: adapter_config.json does not say which model it is for (base_model_name_or_path)")
+    if (folder/base).is_dir(): base = folder/base
+    own = read_json(folder/'config.json') if (folder/'config.json').exists() else {}
+    model,tok = load_model(base, pool or own.get('pool'), dtype, device, tower)
+    if own.get('frames'): model.config.frames = own['frames']
+    try: model = PeftModel.from_pretrained(model, folder, torch_device=device)
+    except Exception as e: raise ValueError(f"{folder}: an adapter that does not fit {base}: {' '.join(str(e).split())[:200]}") from e
+    return (model.merge_and_unload() if merge else model).eval(), tok
