@@ -28,8 +28,7 @@ def config_of(name):
     return make_config_of(models[name], tower, models[name]['vocab_size']-1, 2)
 
 def run(name, kind, text=200, answer=60):
-    "One case, in this process: formula and measured bytes"
-    from shotluck.cost import memory
+    "One case, in this process: the bytes it took"
     from shotluck.model import VideoLlava, generate
     config,case = config_of(name), cases[kind]
     B,T,N = case.get('batch', 1),case['frames'],49
@@ -54,14 +53,29 @@ def run(name, kind, text=200, answer=60):
                     see = dict(image_features=feats) if feats is not None else dict(pixel_values=preprocess(px, m))
                     m(input_ids=ids, labels=labels, **see).loss.backward()
                 opt.step(); opt.zero_grad()
-    parts = memory(config, text=text, answer=answer, **case)
-    return dict(model=name, case=kind, **case, weights_mb=round(parts['weights']/1e6), formula_mb=round(parts['total']/1e6), measured_mb=round(peak.bytes/1e6), ratio=round(parts['total']/peak.bytes, 3))
+    return peak.bytes
+
+def row(name, kind, measured):
+    "What was measured, beside the formula"
+    from shotluck.cost import memory
+    parts = memory(config_of(name), text=200, answer=60, **cases[kind])
+    return dict(model=name, case=kind, **cases[kind], weights_mb=round(parts['weights']/1e6), formula_mb=round(parts['total']/1e6), measured_mb=measured, ratio=round(parts['total']/1e6/measured, 3))
 
 @call_parse
-def main(case:str=''): # One case, as model/kind; else all of them, each in a process of its own
-    if case: return print(json.dumps(run(*case.split('/'))))
-    from shotluck.files import write_json
+def main(
+    case:str='',  # One case, as model/kind; else all of them; rows of others are kept, with the formula's new values
+    inside:int=0  # Measure it in this process?
+):
+    from shotluck.files import read_json, write_json
+    if inside: return print(run(*case.split('/')))
+    path = Path(__file__).with_suffix('.json')
+    kept = {(r['model'], r['case']):r['measured_mb'] for r in read_json(path)['rows']} if path.exists() else {}
     env = os.environ | dict(MALLOC_MMAP_THRESHOLD_='1048576', MALLOC_TRIM_THRESHOLD_='1048576')           # freed blocks go back, so that the peak is what was in use
-    rows = [json.loads(subprocess.run([sys.executable, __file__, '--case', f'{m}/{k}'], env=env, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
-            for m in models for k in (cases if m=='llama' else ('caption','train','batch'))]
-    for r in rows: print(r)
+    for m,k in [case.split('/')] if case else [(m, k) for m in models for k in (cases if m=='llama' else ('caption','train','batch'))]:
+        out = subprocess.run([sys.executable, __file__, '--case', f'{m}/{k}', '--inside', '1'], env=env, stdout=subprocess.PIPE, check=True).stdout
+        kept[m,k] = round(int(out.splitlines()[-1])/1e6)
+    rows = [row(m, k, mb) for (m,k),mb in kept.items()]
+    for r in rows: print(r['model'], r['case'], r['formula_mb'], r['measured_mb'], r['ratio'])
+    write_json(path, dict(torch=torch.__version__, rows=rows))
+    bad = [r for r in rows if not .85<=r['ratio']<=1.15]
+    sys.exit(f'{len(bad)} of {len(rows)} are more than 15 % off' if bad else 0)

@@ -38,6 +38,8 @@ class PooledProjector(LlavaMultiModalProjector):
     def __init__(self, config):
         super().__init__(config)
         self.pool,self.change = getattr(config, 'pool', 1),getattr(config, 'change', False)
+        g = config.vision_config.image_size//config.vision_config.patch_size
+        if not isinstance(self.pool, int) or self.pool<1 or g%self.pool: raise ValueError(f"pooling by {self.pool!r} needs a grid whose side it divides, this one is {g}×{g} patches")
         if self.change: self.linear_1 = nn.Linear(2*self.linear_1.in_features, self.linear_1.out_features, self.linear_1.bias is not None)
     def forward(self, image_features): return self.project(pool_tokens(image_features, self.pool))
     def project(self, pooled, first=None): # T N Dv, and for each frame the number of its shot's first -> T N D
