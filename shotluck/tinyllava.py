@@ -17,7 +17,8 @@ from safetensors import safe_open
 from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlavaConfig, PhiConfig, PreTrainedConfig, PreTrainedTokenizerFast, SiglipVisionConfig, StableLmConfig
 
 from .files import read_json
-from .model import VideoLlava, attention_for
+from .hub import fetch
+from .model import VideoLlava, attention_for, picture_settings
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-005
 FAMILIES = dict(tiny_llava=LlamaConfig, tinyllava=LlamaConfig, tiny_llava_stablelm=StableLmConfig, tiny_llava_phi=PhiConfig, llava_phi=PhiConfig)
@@ -30,16 +31,22 @@ def is_tinyllava(
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-008
 def find_tower(
-    folder,     # The checkpoint's
-    config:dict # Its config.json
-)->Path:        # A folder with a config.json
-    "Folder of the vision tower: as named if absolute, else below the checkpoint, beside it, or below the working folder"
-    name,folder = config.get('mm_vision_tower'),Path(folder)
+    folder,           # The checkpoint's
+    config:dict,      # Its config.json
+    tower:str=None,   # Another one: folder or hub id; None: the one that the config names
+    weights:bool=True # From the hub: its weights too?
+)->Path:              # A folder with a config.json
+    "Folder of the vision tower: as named if absolute, else below the checkpoint, beside it, below the working folder, or from the hub"
+    name,folder = tower or config.get('mm_vision_tower'),Path(folder)
     if not isinstance(name, str) or not name.strip(): raise ValueError(f"{folder}: config.json names no vision tower (mm_vision_tower is {name!r})")
-    tries = [Path(name)] if Path(name).is_absolute() else [folder/name, folder.absolute().parent/Path(name).name, Path(name)]
+    tries = [Path(name)] if tower or Path(name).is_absolute() else [folder/name, folder.absolute().parent/Path(name).name, Path(name)]
     for p in tries:
         if (p/'config.json').is_file(): return p
-    raise ValueError(f"{folder}: its vision tower {name!r} is not here; put it, with its config.json, into one of {', '.join(map(str, tries))}")
+    why = f"{folder}: its vision tower {name!r} is not here; put it, with its config.json, into one of {', '.join(map(str, tries))}"
+    try:
+        if name.count('/')==1 and not Path(name).is_absolute(): return fetch(name, weights)
+    except ValueError as e: why += f" ({e})"
+    raise ValueError(why)
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-011
 SYSTEM = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
@@ -102,10 +109,10 @@ def make_config_of(
         raise ValueError(f"the projector wants features {config['mm_hidden_size']} wide, the tower gives {tower['hidden_size']}")
     known = SiglipVisionConfig().to_dict().keys() - {'architectures','dtype','model_type','transformers_version','num_hidden_layers','vision_use_head'}
     vision = SiglipVisionConfig(num_hidden_layers=tower['num_hidden_layers']-1, vision_use_head=False, **{k:v for k,v in tower.items() if k in known})
-    text,pre = _text_config(config, max(words, image_token+1)), preprocessor or {}
+    text = _text_config(config, max(words, image_token+1))
     return LlavaConfig(vision_config=vision, text_config=text, image_token_id=image_token, vision_feature_layer=-1, vision_feature_select_strategy='full',
                        projector_hidden_act='gelu', tie_word_embeddings=text.tie_word_embeddings, pool=pool, words=words,
-                       image_mean=pre.get('image_mean', [.5]*3), image_std=pre.get('image_std', [.5]*3))
+                       **picture_settings(preprocessor or {}, vision.image_size))
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-022
 def weight_files(
@@ -176,18 +183,19 @@ def load_tinyllava(
     folder,        # With config.json, weights and tokenizer
     pool:int=None, # Pooling; None: 1, as it was trained
     dtype=None,    # torch dtype; None: float32
-    device='cpu'   # Where to
+    device='cpu',  # Where to
+    tower:str=None # Folder or hub id of the vision tower; None: the one that the config names
 ):                 # (VideoLlava, tokenizer)
     "A model in TinyLLaVA's format, ready to generate, and its tokenizer"
     folder,dtype = Path(folder),dtype or torch.float32
     conf = read_json(folder/'config.json')
     kind = conf.get('model_type') if isinstance(conf, dict) else None
     if not is_tinyllava(conf): raise ValueError(f"{folder}: model type {kind!r} is none of TinyLLaVA's ({', '.join(FAMILIES)})")
-    tower = find_tower(folder, conf)
-    tok,pre = load_tokenizer(folder, conf),tower/'preprocessor_config.json'
+    tower = find_tower(folder, conf, tower)
+    tok,pre = load_tokenizer(folder, conf),next((p for p in (tower/'preprocessor_config.json', folder/'preprocessor_config.json') if p.exists()), None)
     try:
         tower_conf = read_json(tower/'config.json')
-        config = make_config_of(conf, tower_conf, tok.convert_tokens_to_ids('<image>'), pool or 1, read_json(pre) if pre.exists() else None)
+        config = make_config_of(conf, tower_conf, tok.convert_tokens_to_ids('<image>'), pool or 1, read_json(pre) if pre else None)
         with init_empty_weights(include_buffers=False): model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device)))
     except Exception as e:
         why = f'{e} is missing in a config.json' if isinstance(e, KeyError) else ' '.join(str(e).split())[:200]
