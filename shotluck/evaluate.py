@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'BASELINES', 'EvaluateCfg', 'derange', 'inputs_of', 'windows', 'ranks', 'gather', 'blank_features',
-           'predict', 'two_stage', 'Nearest', 'baseline', 'evaluate', 'main', 'score_main', 'compare_main']
+           'predict', 'two_stage', 'Nearest', 'baseline', 'evaluate', 'main', 'score_main', 'compare_main', 'Scores',
+           'score', 'paired', 'save_scores', 'compare']
 
 # %% ../nbs/06_evaluate.ipynb #06-002
 import hashlib, os
@@ -20,10 +21,9 @@ from .files import Journal, command, dumps, ids_hash, read_json, settings, whole
 from .report import compare, report
 from .score import LENGTHS, Scores, answer, paired, read_predictions, read_records, save_scores, score
 
-# %% ../nbs/06_evaluate.ipynb #06-003
-_all_ = ['Scores','score','paired','save_scores','compare']
+_all_ = ['Scores','score','paired','save_scores','compare'] # stands here too
 
-# %% ../nbs/06_evaluate.ipynb #06-006
+# %% ../nbs/06_evaluate.ipynb #06-005
 CONTROLS = dict(none='as it is', blank='every pixel at the mean of the tower', other='frames of another video', reversed='frames of each shot in reversed order',
                 shuffled='frames of each shot in random order', no_speech='speech left out of the prompt', speech_only='no frames at all, only the words of the prompt')
 BASELINES = dict(fixed='one training answer, the one most like all others, for every record', nearest='the training answer whose speech is nearest', speech='the speech, copied',
@@ -74,7 +74,7 @@ class EvaluateCfg:
         words,tasks = tuple(w for w in self.match.split(',') if w), _names(self.tasks, LENGTHS, 'task')
         return [r for r in every or self.every() if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)][:self.limit or None]
 
-# %% ../nbs/06_evaluate.ipynb #06-009
+# %% ../nbs/06_evaluate.ipynb #06-008
 def _source(r): return Path(r['video']).stem.rsplit('.', 1)[0]
 
 def derange(
@@ -96,7 +96,7 @@ def derange(
             out[r['id']] = q
     return out
 
-# %% ../nbs/06_evaluate.ipynb #06-012
+# %% ../nbs/06_evaluate.ipynb #06-011
 def inputs_of(
     record:dict, tokenizer, model, cfg:EvaluateCfg,
     other:dict=None # The record whose frames it gets, for the control `other`
@@ -117,7 +117,7 @@ def inputs_of(
         e = e._replace(frames=[[s[i] for i in rng.permutation(len(s))] for s in e.frames])
     return e, seen['video']
 
-# %% ../nbs/06_evaluate.ipynb #06-018
+# %% ../nbs/06_evaluate.ipynb #06-017
 def windows(
     items:list, # (task, Encoded, video), in the order of the records
     batch:int   # Records a step
@@ -152,7 +152,7 @@ def blank_features(model): # 1 N Dv
     S = model.config.vision_config.image_size
     with torch.inference_mode(): return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype)).clone()
 
-# %% ../nbs/06_evaluate.ipynb #06-019
+# %% ../nbs/06_evaluate.ipynb #06-018
 def predict(
     model, tokenizer,
     records:list,     # As `convert` writes them
@@ -213,7 +213,7 @@ def _features(batch, kept, blank, model): # T N Dv of all frames of a batch, Non
     if not n: return None
     return blank.expand(n, -1, -1) if blank is not None else torch.cat([kept.get(v, idxs) for v,idxs in frames]).to(model.device)
 
-# %% ../nbs/06_evaluate.ipynb #06-021
+# %% ../nbs/06_evaluate.ipynb #06-020
 def two_stage(model, tokenizer, records:list, videos, cfg:EvaluateCfg, journal=None, bank=None, failed=None)->list:
     "The records, in which summaries carry the predicted captions of their shots as `told`"
     parts = {r['id']:[dict(id=f"{r['id']}/shot/{i}", video=r['video'], task='caption', fps=r.get('fps'), shots=[s], asr=[a], seconds=[t])
@@ -221,7 +221,7 @@ def two_stage(model, tokenizer, records:list, videos, cfg:EvaluateCfg, journal=N
     said = predict(model, tokenizer, [p for ps in parts.values() for p in ps], videos, cfg.but(two_stage=False), journal, bank, failed) if parts else {}
     return [dict(r, told=[said[p['id']] for p in parts[r['id']]]) if r['id'] in parts else r for r in records]
 
-# %% ../nbs/06_evaluate.ipynb #06-030
+# %% ../nbs/06_evaluate.ipynb #06-029
 class Nearest:
     "Texts as weighted words (tf-idf), to find the one nearest to another or to all"
     def __init__(self, texts:list):
@@ -259,7 +259,7 @@ def baseline(
             out[r['id']] = answer(from_[fixed if at is None else at])
     return {r['id']:out[r['id']] for r in records}
 
-# %% ../nbs/06_evaluate.ipynb #06-033
+# %% ../nbs/06_evaluate.ipynb #06-032
 def _weights(model): # 16 hex digits that tell models apart: each tensor's name, shape and up to 64 of its numbers
     h = hashlib.sha256()
     for n,p in model.named_parameters():
@@ -299,7 +299,7 @@ def _base(folder): # What a checkpoint was fine-tuned from
     if not notes.exists(): raise ValueError(f"baseline before: {notes} is not there, so it is not known what {folder} was fine-tuned from")
     return read_json(notes)['base']
 
-# %% ../nbs/06_evaluate.ipynb #06-034
+# %% ../nbs/06_evaluate.ipynb #06-033
 def evaluate(
     cfg:EvaluateCfg # What to predict, and with which input taken away
 )->Scores:          # None in all processes but the first
@@ -322,7 +322,7 @@ def evaluate(
     for p in out.glob('.*.journal'): p.unlink()
     return scores[main]
 
-# %% ../nbs/06_evaluate.ipynb #06-037
+# %% ../nbs/06_evaluate.ipynb #06-036
 @command
 @delegates(EvaluateCfg)
 def main(**kwargs):

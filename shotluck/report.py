@@ -142,7 +142,7 @@ PUBLISHED = [dict(run=run, task=task, scores=dict(zip(('BLEU-4','METEOR','ROUGE-
 
 class Comparison:
     "`table` (a row for each run), `differences` to the first run with intervals and words, over `n` records common to all"
-    def __init__(self, table, differences, n:int, sizes:dict, published): store_attr()
+    def __init__(self, table, differences, n:int, sizes:dict, published, bounds:dict): store_attr() # bounds: (run, column) -> (low, high)
     def about(self):
         most = max(self.sizes.values())
         return f"over the {self.n} records common to all"+('' if self.n==most else ' ('+', '.join(f'{r} has {k}' for r,k in self.sizes.items())+')')
@@ -201,6 +201,5 @@ def compare(
     cells = {r:{f'{x.task} {x.metric}':x for x in s.table.itertuples()} for r,s in got.items()}
     gaps = [paired(got[first], s, draws, seed).assign(run=r, first=first) for r,s in got.items() if r!=first] if draws else []
     known = pd.DataFrame([dict(run=p['run'], task=p['task'], **p['scores'], source=p['source'], note=p['note']) for p in PUBLISHED if published and p['task'] in got[first].parts])
-    c = Comparison(pd.DataFrame({r:{k:x.value for k,x in row.items()} for r,row in cells.items()}).T, pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(), len(ids), {r:len(p) for r,(p,_) in read.items()}, known)
-    c.bounds = {(r,k):(x.low, x.high) for r,row in cells.items() for k,x in row.items()}
-    return c
+    return Comparison(pd.DataFrame({r:{k:x.value for k,x in row.items()} for r,row in cells.items()}).T, pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(), len(ids), {r:len(p) for r,(p,_) in read.items()}, known,
+                      {(r,k):(x.low, x.high) for r,row in cells.items() for k,x in row.items()})
