@@ -166,7 +166,7 @@ def distinct(
 
 class Scores:
     "`table` (metric, value, low, high, n, N, task, ids), `each` record's scores, and which records they are"
-    def __init__(self, table, each, ids, parts): # parts: task -> (`Coco` or `Answers`, number of each record's video)
+    def __init__(self, table, each, ids, parts, total): # parts: task -> (`Coco` or `Answers`, number of each record's video); total: task -> records there are
         store_attr()
         self.hash,self.html = ids_hash(ids), None
         self.pinned = {t:PINNED.get(t)==h for t,h in zip(table.task, table.ids)}
@@ -177,6 +177,7 @@ class Scores:
         "Which records, and under which protocol"
         rows = self.table.drop_duplicates('task')
         some = [f"{r.task} {r.n}{f' of {r.N}' if r.n<r.N else ''} records {r.ids} ({'pinned' if self.pinned[r.task] else 'unpinned'})" for r in rows.itertuples()]
+        some += [f'{t} 0 of {n} records' for t,n in self.total.items() if t not in self.parts]
         few = [f"only {w.max()+1} videos of {t}: its intervals are rough" for t,(_,w) in self.parts.items() if w.max()<19]
         return '; '.join([f'protocol {PROTOCOL}: '+', '.join(some), *few])
     def __repr__(self): return self.table.drop(columns=['ids','N']).round(4).to_string(index=False)+'\n'+self.about()
@@ -238,7 +239,7 @@ def score(
         rows += [dict(metric=n, value=v, low=l, high=h, n=len(some), N=total[task], task=task, ids=ids_hash(m.ids)) for n,v,l,h in got]
         each.update({i:dict(zip(m.names, e)) for i,e in zip(m.ids, m.each().tolist())})
         parts[task] = (m, which)
-    return Scores(pd.DataFrame(rows), each, [r['id'] for r in records], parts)
+    return Scores(pd.DataFrame(rows), each, [r['id'] for r in records], parts, dict(total))
 
 # %% ../nbs/06a_score.ipynb #06a-034
 def told(
