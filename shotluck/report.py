@@ -125,7 +125,7 @@ def report(
     shown = extremes(main) if len(records)>400 else {r['id'] for r in records}
     thumbs = thumbnails([r for r in records if r['id'] in shown], videos, quiet=quiet) if videos else {}
     items = [dict(id=r['id'], task=r['task'], ref=answer(r), said=preds[name][r['id']], asr=' / '.join(a for a in r['asr'] if a), ask=r.get('question', ''), scores={k:round(v, 4) for k,v in main.each[r['id']].items()},
-                  rows={k:p[r['id']] for k,p in preds.items() if k!=name}, pics=thumbs.get(r['id'], [])) for r in records]
+                  rows={k:p[r['id']] for k,p in preds.items() if k!=name and r['id'] in shown}, pics=thumbs.get(r['id'], [])) for r in records]
     bars = [] if table is None else [dict(task=t, metric=g.metric.iloc[0], top=float(max(g.high.max(), g.value.max(), 1e-9)), rows=g.to_dict('records')) for t,g in table.groupby('task', sort=False)]
     scores = [dict(task=t, n=int(g.n.iloc[0]), N=int(g.N.iloc[0]), rows=g.to_dict('records')) for t,g in main.table.groupby('task', sort=False)]
     return fill('evaluate.html', title=title or name, about=main.about(), scores=scores, bars=bars, verdict={} if table is None else verdict(table), what=what, name=name, items=items,
