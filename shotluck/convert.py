@@ -33,16 +33,17 @@ def plain(text)->str:
     return ' '.join(str(text).replace('<image>', '<image >').split()) if text else ''
 
 def prompt(
-    record:dict,         # task, shots, asr; seconds for markers; question for qa; parts: True if `asr` holds summaries of parts
+    record:dict,         # task, shots, asr; seconds for markers; question for qa; parts: True if `asr` holds summaries of parts;
+                         # told: captions that stand in the frames' place
     speech:bool=True,    # Tell what is said?
     markers:bool=False   # Number the shots and tell their times?
-)->str:                  # With one `<image>` for each shot
+)->str:                  # With one `<image>` for each shot, unless it is told
     "The only place that words a prompt"
-    parts = []
+    parts,told = [],record.get('told')
     for i in range(len(record['shots'])):
         mark = f"Shot {i+1}, {record['seconds'][i][0]:.1f} s to {record['seconds'][i][1]:.1f} s:\n" if markers else ''
         said = plain(record['asr'][i]) if speech else ''
-        parts.append((f'{mark}<image>', (TOLD if record.get('parts') else SAID).format(said) if said else ''))
+        parts.append((mark+(plain(told[i]) if told else '<image>'), (TOLD if record.get('parts') else SAID).format(said) if said else ''))
     ask = record['question'] if record['task']=='qa' else ASK[record['task']]
     if len(parts)==1: return f"{parts[0][0]}\n{ask} {parts[0][1]}".strip()
     return '\n'.join(f'{pic}\n{said}'.strip() for pic,said in parts)+f'\n{ask}'
