@@ -141,11 +141,12 @@ class Order(torch.utils.data.Sampler):
     "Item numbers `epoch*n + i` of the epoch that `epoch()` names: a function of seed and epoch alone, so an interrupted run goes on with the same order"
     def __init__(self, lengths:list, batch:int, epoch, seed:int=0, by_length=True):
         self.lengths,self.batch,self.now,self.seed,self.by_length = lengths, batch, epoch, seed, by_length
-    def __len__(self): return len(self.lengths)
+    def __len__(self): return -(-len(self.lengths)//self.batch)*self.batch
     def __iter__(self):
         epoch,n = self.now(), len(self.lengths)
         g = torch.Generator().manual_seed(self.seed*100_003+epoch)
-        yield from (epoch*n+i for i in (get_length_grouped_indices(self.lengths, self.batch, generator=g) if self.by_length else torch.randperm(n, generator=g).tolist()))
+        order = get_length_grouped_indices(self.lengths, self.batch, generator=g) if self.by_length else torch.randperm(n, generator=g).tolist()
+        yield from (epoch*n+order[i%n] for i in range(len(self)))
 
 # %% ../nbs/05b_batches.ipynb #05b-022
 @torch.inference_mode()

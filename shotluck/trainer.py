@@ -52,9 +52,8 @@ class VideoTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset=None):
-        a,n = self.args, len(self.train_dataset)
-        per_epoch = max(1, math.ceil(math.ceil(n/(a.train_batch_size*a.world_size))/a.gradient_accumulation_steps))
-        return Order(self.train_dataset.lengths, a.train_batch_size*a.gradient_accumulation_steps*a.world_size, lambda: self.state.global_step//per_epoch, self.cfg.seed, not self.cfg.any_length)
+        lengths,batch = self.train_dataset.lengths, self.args.train_batch_size*self.args.gradient_accumulation_steps*self.args.world_size
+        return Order(lengths, batch, lambda: self.state.global_step//math.ceil(len(lengths)/batch), self.cfg.seed, not self.cfg.any_length)
 
     def floating_point_ops(self, inputs): return 0                                          # transformers' estimate knows no frames
 
