@@ -23,7 +23,7 @@ def run(name, model, procs=1, batch=4, kill=0, extra=()):
     shutil.rmtree(out, ignore_errors=True)
     start = [sys.executable] if not procs else [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs)]
     cmd = [*start, str(root/'scripts/train.py'), '--model', str(model), '--data', str(data), '--out', str(out), '--batch', str(batch), '--max_steps', str(a.steps), '--epochs', '9', '--match', 'shapes',
-           '--lr', '1e-3', '--frames', '2', '--schedule', 'constant', '--device', 'cpu', '--quiet', '--cache', 'disk', '--cache_dir', str(tmp/f'features-{name}'), *extra]
+           '--lr', '2e-4', '--frames', '2', '--schedule', 'constant', '--device', 'cpu', '--quiet', '--cache', 'disk', '--cache_dir', str(tmp/f'features-{name}'), *extra]
     env,t = dict(os.environ, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', SHOTLUCK_DEBUG='1', PYTHONPATH=f"{root}:{os.environ.get('PYTHONPATH','')}"), time.time()
     if kill:
         with subprocess.Popen(cmd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as job:

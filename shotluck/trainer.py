@@ -62,7 +62,7 @@ class VideoTrainer(Trainer):
         ids,bad = inputs.pop('ids'), inputs.pop('bad')
         self.recent += ids
         self.train_dataset.skipped.update({i:tuple(w) for i,w in bad.items()})
-        if not (inputs['labels']!=-100).any(): self.stop(f"a batch without labels{''.join(f'; {w}' for _,w in list(bad.values())[:1])}", ids)
+        if not (inputs['labels']!=-100).any(): self.stop("a batch without labels", ids, next((w for _,w in bad.values()), ''))
         self.tokens += inputs['attention_mask'].sum().item(); self.samples += len(ids)
         inputs = self.bank.finish(inputs)
         if self.cfg.full_logits: loss = self.full_loss(model, inputs, num_items_in_batch)
