@@ -44,7 +44,7 @@ def make_data(folder, n, videos, seconds=4, words=60):
         if not (folder/f'raw/videos/{v}.mp4').exists(): write_video(folder/f'raw/videos/{v}.mp4', [np.roll(base, (3*k+v, 5*k), (0,1)) for k in range(seconds*fps)], fps=fps)
     colours = 'red green blue yellow'.split()
     recs = [dict(id=f'v{i}/caption/1', video=f'{i%videos}.mp4', task='caption', shots=[[0,seconds*fps]], seconds=[[0,seconds]], fps=fps, asr=[''],
-                 conversations=[{'from':'human','value':'<image>'}, {'from':'gpt','value':' '.join(f'a {c} circle' for c in rng.choice(colours, rng.integers(words//6, words//3)))}]) for i in range(n)]
+                 conversations=[{'from':'human','value':'<image>'}, {'from':'gpt','value':' '.join(f'a {c} circle' for c in rng.choice(colours, rng.integers(words//4, words//3+1)))}]) for i in range(n)]
     write_jsonl(folder/'records/train.jsonl', recs)
     return recs
 
@@ -127,7 +127,7 @@ def one_memory(tmp, side):
     print(json.dumps(dict(before_gb=round(before/1e6, 3), peak_gb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6, 3))))
 
 def memory(tmp):
-    make_data(tmp/'data', 8, 4, words=1950); make_model(tmp/'model', vocab=32000)
+    make_data(tmp/'data', 8, 4, words=720); make_model(tmp/'model', vocab=32000)
     rows = {}
     for side in ('stock','ours'):
         r = subprocess.run([sys.executable, __file__, 'one_memory', str(tmp), side], capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS=str(THREADS)))

@@ -1,8 +1,8 @@
 """Do DDP, ZeRO-2 and ZeRO-3 on two processes give the losses of one, and do killed runs resume to the same curve?
-python bench/finetune_parallel.py [--only plain,ddp,zero2,zero3] [--steps 20]; writes bench/finetune_parallel.json, run by run"""
-import argparse, os, shutil, signal, subprocess, sys, tempfile, time
+python bench/finetune_parallel.py [--only 'nano: ZeRO;phi: DDP'] [--steps 20]; writes bench/finetune_parallel.json, run by run"""
+import argparse, os, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
-import pandas as pd, torch
+import pandas as pd, psutil, torch
 from shotluck.convert import convert
 from shotluck.download import download
 from shotluck.files import read_json, write_json
@@ -26,10 +26,10 @@ def run(name, model, procs=1, batch=4, kill=0, extra=()):
            '--lr', '2e-4', '--frames', '2', '--schedule', 'constant', '--device', 'cpu', '--quiet', '--cache', 'disk', '--cache_dir', str(tmp/f'features-{name}'), *extra]
     env,t = dict(os.environ, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', SHOTLUCK_DEBUG='1', PYTHONPATH=f"{root}:{os.environ.get('PYTHONPATH','')}"), time.time()
     if kill:
-        with subprocess.Popen(cmd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as job:
+        with subprocess.Popen(cmd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
             while job.poll() is None and not any(int(c.name.split('-')[1])>=kill for c in out.glob('steps/checkpoint-*')): time.sleep(.05)
             if job.poll() is not None: raise SystemExit(f"{name}: ended before it could be killed")
-            os.killpg(job.pid, signal.SIGKILL)
+            for c in [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]: c.kill()
         assert not (out/'config.json').exists()
     r = subprocess.run(cmd, env=env, capture_output=True, text=True)
     if r.returncode: raise SystemExit(f"{name}: exit code {r.returncode}\n{r.stdout[-1500:]}\n{r.stderr[-6000:]}")
@@ -43,6 +43,13 @@ def keep(name, losses, ref, seconds):
 
 fixtures = root/'nbs/fixtures/tinyllava'
 models = dict(nano='nano', **{k:next((fixtures/k).glob('bczhou/*B')) for k in ('llama_gqa','stablelm','phi')})
+def still(folder): # The same checkpoint without dropout, whose draws would differ between processes
+    new = tmp/'still'/folder.name
+    if not new.exists():
+        shutil.copytree(folder.parent, new.parent)
+        write_json(new/'config.json', {k:0. if k.endswith('_pdrop') or 'dropout' in k else v for k,v in read_json(new/'config.json').items()})
+    return new
+models['phi'] = still(models['phi'])
 zero = lambda k: ('--deepspeed', str(root/f'scripts/zero{k}.json'))
 save = ('--save_steps', '4')
 cases = {}
@@ -63,7 +70,7 @@ for k,extra in dict(cache_off=('--cache','off'), cache_memory=('--cache','memory
 ref = {}
 for name,f in cases.items():
     m = name.split(':')[0]
-    if a.only and not any(o in name for o in a.only.split(',')) and not (name.endswith('command') and any(o in n for n in cases for o in a.only.split(',') if n.startswith(m+':'))): continue
+    if a.only and not any(o in name for o in a.only.split(';')) and not (name.endswith('command') and any(o in n for n in cases for o in a.only.split(';') if n.startswith(m+':'))): continue
     losses,sec = f()
     ref.setdefault(m, losses)
     keep(name, losses, ref[m], sec)

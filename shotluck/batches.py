@@ -56,17 +56,17 @@ class RecordData(torch.utils.data.Dataset):
         self._measure()
 
     def _measure(self):
-        count = lambda texts: [len(x) for i in range(0, len(texts), 4096) for x in self.tokenizer(texts[i:i+4096], add_special_tokens=False)['input_ids']]
-        said = count([prompt(r, True, self.cfg.markers) for r in self.records])
-        least = count([prompt(r, False, self.cfg.markers)+' '+plain(r['conversations'][1]['value']) for r in self.records])
-        answer = count([plain(r['conversations'][1]['value']) for r in self.records])
+        said = [f"{prompt(r, True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}" for r in self.records]
+        backend = getattr(self.tokenizer, 'backend_tokenizer', None)
+        many = (lambda ts: [len(e) for e in backend.encode_batch_fast(ts, add_special_tokens=False)]) if backend else (lambda ts: [len(x) for x in self.tokenizer(ts, add_special_tokens=False)['input_ids']])
+        words = [n for k in range(0, len(said), 4096) for n in many(said[k:k+4096])]
         for i,r in enumerate(self.records):
-            if least[i]+len(r['shots'])*self.n+64>self.context:                                   # 64: more than any template takes
+            if words[i]+len(r['shots'])*self.n+64>self.context:                                   # 64: more than any template takes
                 try: self.encode(i, 0)
                 except TooLong as e: self.skipped[r['id']] = ('too_long', str(e)); continue
             frames,views = min(n_frames(r, self.budget), sum(e-s for s,e in r['shots'])), 1 if 'videos' in r else self.cfg.shows(r)
             self.items += [(i, v) for v in range(views)]
-            self.lengths += [min(self.context, said[i]+answer[i]+frames*self.n)]*views
+            self.lengths += [min(self.context, words[i]+frames*self.n)]*views
             self.frames += frames*views
             if 'videos' not in r: self.siblings.setdefault(r['video'], []).append(i)
 
@@ -138,12 +138,13 @@ class Batcher:
 
 # %% ../nbs/05b_batches.ipynb #05b-019
 class Order(torch.utils.data.Sampler):
-    "Item numbers `epoch*n + i` of the epoch that `epoch()` names: a function of seed and epoch alone, so an interrupted run goes on with the same order"
+    "Item numbers `epoch*n + i` of the epoch that `epoch()` names (None: no more): a function of seed and epoch alone, so an interrupted run goes on with the same order"
     def __init__(self, lengths:list, batch:int, epoch, seed:int=0, by_length=True):
         self.lengths,self.batch,self.now,self.seed,self.by_length = lengths, batch, epoch, seed, by_length
     def __len__(self): return -(-len(self.lengths)//self.batch)*self.batch
     def __iter__(self):
         epoch,n = self.now(), len(self.lengths)
+        if epoch is None: return                                                      # the run had ended before
         g = torch.Generator().manual_seed(self.seed*100_003+epoch)
         order = get_length_grouped_indices(self.lengths, self.batch, generator=g) if self.by_length else torch.randperm(n, generator=g).tolist()
         yield from (epoch*n+order[i%n] for i in range(len(self)))

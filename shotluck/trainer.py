@@ -53,7 +53,9 @@ class VideoTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         lengths,batch = self.train_dataset.lengths, self.args.train_batch_size*self.args.gradient_accumulation_steps*self.args.world_size
-        return Order(lengths, batch, lambda: self.state.global_step//math.ceil(len(lengths)/batch), self.cfg.seed, not self.cfg.any_length)
+        def epoch():
+            if self.state.global_step<self.state.max_steps: return self.state.global_step//math.ceil(len(lengths)/batch)
+        return Order(lengths, batch, epoch, self.cfg.seed, not self.cfg.any_length)
 
     def floating_point_ops(self, inputs): return 0                                          # transformers' estimate knows no frames
 
