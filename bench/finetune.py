@@ -120,20 +120,20 @@ def speed(tmp, n=32):
 def one_memory(tmp, side):
     import resource
     tmp = Path(tmp)
-    cfg = FinetuneCfg(model=str(tmp/'model'), data=str(tmp/'data'), out=str(tmp/side), cache_dir=str(tmp/'features'), batch=BATCH, max_steps=2, frames=8, workers=-1, lr=1e-5, cache='disk', device='cpu', quiet=True)
+    cfg = FinetuneCfg(model=str(tmp/'model'), data=str(tmp/'data'), out=str(tmp/side), cache_dir=str(tmp/'features'), batch=BATCH, max_steps=2, frames=14, workers=-1, lr=1e-5, cache='disk', device='cpu', quiet=True)
     load_model(cfg.model, device='cpu'); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if side=='stock': stock(cfg, steps=2)
     else: ours(cfg)
     print(json.dumps(dict(before_gb=round(before/1e6, 3), peak_gb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6, 3))))
 
 def memory(tmp):
-    make_data(tmp/'data', 8, 4, words=720); make_model(tmp/'model', vocab=32000)
+    make_data(tmp/'data', 8, 4, words=70); make_model(tmp/'model', vocab=32000)
     rows = {}
     for side in ('stock','ours'):
         r = subprocess.run([sys.executable, __file__, 'one_memory', str(tmp), side], capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS=str(THREADS)))
         if r.returncode: raise SystemExit(r.stderr[-3000:])
         rows[side] = json.loads(r.stdout.splitlines()[-1])
-    data = RecordData([json.loads(l) for l in open(tmp/'data/records/train.jsonl')], *load_model(tmp/'model', device='cpu'), FinetuneCfg())
+    data = RecordData([json.loads(l) for l in open(tmp/'data/records/train.jsonl')], *load_model(tmp/'model', device='cpu'), FinetuneCfg(frames=14))
     keep('memory', dict(rows, ratio=round(rows['ours']['peak_gb']/rows['stock']['peak_gb'], 3), tokens=int(np.mean([len(data[i].input_ids) for i in range(8)])), batch=BATCH, vocabulary=32000))
 
 def first(tmp, n=20_000):

@@ -48,7 +48,7 @@ class RecordData(torch.utils.data.Dataset):
     def __init__(self, records, model, tokenizer, cfg):
         captions = [r for r in records if r['task']=='caption']
         if cfg.concat and not captions: raise ValueError("concat makes records of captions of one shot, and there are none")
-        self.records = records+[concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat)]
+        self.records = records+[concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat*len(captions))]
         self.tokenizer,self.cfg,self.skipped = tokenizer, cfg, {}
         self.n,self.budget,self.pad = model.tokens_per_frame, cfg.frames or model.frames, tokenizer.pad_token_id
         self.context = min(cfg.context or 10**9, model.config.text_config.max_position_embeddings)
