@@ -7,7 +7,7 @@ from fastcore.script import call_parse
 tower = dict(model_type='siglip_vision_model', hidden_size=768, intermediate_size=3072, num_attention_heads=12, num_hidden_layers=7, image_size=224, patch_size=16, hidden_act='gelu_pytorch_tanh')
 small = dict(mm_projector_type='mlp2x_gelu', mm_hidden_size=768, hidden_size=1024, num_attention_heads=16, num_key_value_heads=16, num_hidden_layers=8, intermediate_size=2816, max_position_embeddings=4096)
 models = dict(llama=dict(small, model_type='tiny_llava', num_key_value_heads=4, vocab_size=32000), stablelm=dict(small, model_type='tiny_llava_stablelm', vocab_size=50000, rope_pct=.25, use_qkv_bias=True),
-              phi=dict(small, model_type='tiny_llava_phi', intermediate_size=4096, vocab_size=51200, partial_rotary_factor=.4))
+              phi=dict(small, model_type='tiny_llava_phi', intermediate_size=4096, vocab_size=51200, partial_rotary_factor=.5))
 cases = dict(caption=dict(frames=16, batch=4), train=dict(train=True, frames=8, cached=True), checkpointed=dict(train=True, frames=16, batch=8, cached=True, checkpointing=True),
              batch=dict(train=True, frames=16, batch=4, cached=True), pixels=dict(train=True, frames=8, batch=2), accumulated=dict(train=True, frames=16, batch=4, cached=True, accumulate=2))
 
