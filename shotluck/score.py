@@ -86,13 +86,21 @@ def meteor_eval(
 # %% ../nbs/06a_score.ipynb #06a-012
 def _grams(tokens, n): return [tuple(tokens[i:i+n]) for i in range(len(tokens)-n+1)]
 
+class _Each: # A list that is made anew each time it is gone through: the n-grams of all summaries at once would take gigabytes
+    def __init__(self, func, items): store_attr()
+    def __len__(self): return len(self.items)
+    def __iter__(self): return map(self.func, self.items)
+
+class _Zero(dict): # A defaultdict that does not keep what it was only asked for
+    def __missing__(self, k): return 0.
+
 class Coco:
     "Captions as numbers: `corpus` scores them under any weights, `each` one by one"
     names = ['BLEU-1','BLEU-2','BLEU-3','BLEU-4','METEOR','ROUGE-L','CIDEr','words','length ratio','repeated-4']
     main = 'CIDEr'
     def __init__(self, refs:dict, preds:dict): # id -> text, the same ids
         from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-        from pycocoevalcap.cider.cider import Cider
+        from pycocoevalcap.cider import cider_scorer as cs
         from pycocoevalcap.rouge.rouge import Rouge
         self.ids = list(refs)
         with ThreadPoolExecutor(1) as beside:
@@ -101,10 +109,16 @@ class Coco:
             gts,res = ({i:both[k,i] for i in self.ids} for k in 'rp')
             stats = beside.submit(lambda: [meteor_stats(res[i][0], gts[i][0]) for i in self.ids])
             bleu = BleuScorer(n=4)
-            for i in self.ids: bleu += (res[i][0], gts[i])
+            for i in self.ids:
+                bleu += (res[i][0], gts[i])
+                bleu.crefs[-1] = None                                                                          # its n-grams, which are not needed again
             self.bleu_each = np.array(bleu.compute_score(option='closest', verbose=0)[1]).T                    # n 4
             self.bleu_counts = np.array([[c['testlen'], bleu._single_reflen(c['reflen'], 'closest', c['testlen']), *c['correct'], *c['guess']] for c in bleu.ctest], dtype=float)
-            self.rouge,self.cider = (np.array(s().compute_score(gts, res)[1]) for s in (Rouge, Cider))
+            self.rouge = np.array(Rouge().compute_score(gts, res)[1])
+            cider = cs.CiderScorer()
+            cider.crefs,cider.ctest = _Each(cs.cook_refs, [gts[i] for i in self.ids]), _Each(cs.cook_test, [res[i][0] for i in self.ids])
+            cider.document_frequency = _Zero()
+            self.cider = cider.compute_score()[1]
             stats = stats.result()
         self.meteor,self.meteor_total = meteor_eval(stats)
         self.meteor_stats = np.array([s.split() for s in stats], dtype=float)
