@@ -289,6 +289,7 @@ def finish(trainer, cfg, data, used):
         if state is not None: state = {k:v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k,v in state.items()}
         save_model(model, trainer.processing_class, out, state, **notes)
         history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
+        history = history.drop_duplicates()
         with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
     trainer.accelerator.wait_for_everyone()
@@ -330,7 +331,7 @@ def cost(
     most = memory(config, longest, round(text), round(answer), cfg.batch, train=True, dtype=cfg.dtype, optim=cfg.optim, zero=zero_stage(cfg), gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
     total = n*(each*cfg.epochs+once)
     return dict(records=len(records), samples=round(n*cfg.epochs), tokens=round(n*cfg.epochs*(frames*model.tokens_per_frame+text+answer)), flops=total, memory_gb=round(most/1e9, 2), fits=most<.9e9*GPUS[gpu][1],
-                cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 2))
+                cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
 
 # %% ../nbs/05_finetune.ipynb #05-033
 @command
