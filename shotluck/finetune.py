@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FREE', 'GPUS', 'FinetuneCfg', 'read_cfg', 'linear_layers', 'add_lora', 'choose_trained', 'quantize', 'where',
-           'training_arguments', 'save_model', 'resume_from', 'load_for', 'prepare_data', 'finetune', 'finish',
-           'merged', 'cost', 'main']
+           'zero_stage', 'training_arguments', 'save_model', 'resume_from', 'load_for', 'prepare_data', 'finetune',
+           'finish', 'merged', 'cost', 'main']
 
 # %% ../nbs/05_finetune.ipynb #05-002
 import os, re, shutil, sys
@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
-from .cache import FrameBank, make_bank
+from .cache import FrameBank, make_bank, own_tower
 from .files import command, ids_hash, read_json, read_jsonl, settings, whole, write_json
 from .model import load_model, pick_device
 from .trainer import VideoTrainer, last_checkpoint, plot_loss
@@ -170,6 +170,10 @@ def where(
         if device=='cpu': deepspeed.init_distributed('gloo')
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device=='cuda' else device
 
+def zero_stage(cfg:FinetuneCfg)->int:
+    "DeepSpeed's stage, 0 without it"
+    return (read_json(cfg.deepspeed).get('zero_optimization') or {}).get('stage', 0) if cfg.deepspeed else 0
+
 def training_arguments(cfg:FinetuneCfg, model, device:str, has_val:bool)->TrainingArguments:
     "transformers' settings for a run"
     fsdp = dict(fsdp=True, fsdp_config=dict(version=2, transformer_layer_cls_to_wrap=[type(model.model.language_model.layers[0]).__name__], activation_checkpointing=cfg.checkpointing)) if cfg.fsdp else {}
@@ -260,6 +264,7 @@ def finetune(
     half = torch.autocast(device.split(':')[0], getattr(torch, cfg.dtype)) if cfg.dtype!='float32' else nullcontext()
     batcher = Batcher(data, bank, cfg.noise)
     with half: check_learnable(model, data, Batcher(data, bank))
+    if bank.features and (cfg.fsdp or zero_stage(cfg)==3): bank.model = own_tower(model)
     if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1)//args.world_size))>0:
         args.dataloader_num_workers,args.dataloader_persistent_workers = n,True
     used = {data.records[i]['id'] for i,_ in data.items} & {r['id'] for r in records}
@@ -284,6 +289,7 @@ def finish(trainer, cfg, data, used):
         if state is not None: state = {k:v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k,v in state.items()}
         save_model(model, trainer.processing_class, out, state, **notes)
         history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
+        history = history.drop_duplicates()
         with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
     trainer.accelerator.wait_for_everyone()
@@ -321,12 +327,11 @@ def cost(
     kw = dict(cached=cached, frozen=not cfg.tower_lr, checkpointing=cfg.checkpointing, lora=cfg.lora_r if 'lora' in cfg.llm else 0)
     each,n = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total'], sum(times)
     once = flops(config, round(frames), 0, 1, train=True, **{**kw, 'cached':False})['tower'] if cached else 0
-    zero = (read_json(cfg.deepspeed).get('zero_optimization') or {}).get('stage', 0) if cfg.deepspeed else 0
     longest = max(n_frames(r, cfg.frames or model.frames) for r in records)
-    most = memory(config, longest, round(text), round(answer), cfg.batch, train=True, dtype=cfg.dtype, optim=cfg.optim, zero=zero, gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
+    most = memory(config, longest, round(text), round(answer), cfg.batch, train=True, dtype=cfg.dtype, optim=cfg.optim, zero=zero_stage(cfg), gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
     total = n*(each*cfg.epochs+once)
     return dict(records=len(records), samples=round(n*cfg.epochs), tokens=round(n*cfg.epochs*(frames*model.tokens_per_frame+text+answer)), flops=total, memory_gb=round(most/1e9, 2), fits=most<.9e9*GPUS[gpu][1],
-                cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 2))
+                cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
 
 # %% ../nbs/05_finetune.ipynb #05-033
 @command

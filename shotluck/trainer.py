@@ -183,6 +183,8 @@ class Progress(TrainerCallback):
     def on_step_end(self, args, state, control, **kw): self.bar.update(1)
     def on_log(self, args, state, control, logs=None, **kw):
         if logs and 'loss' in logs: self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, {logs['samples_per_s']:.1f} samples/s, {logs['tokens_per_s']:.0f} tokens/s, {logs['peak_gb']:.1f} GB")
+    def on_evaluate(self, *args, **kw): self.speed()                                      # the time it took is no training
+    def on_save(self, *args, **kw): self.speed()
     def on_train_end(self, args, state, control, **kw): self.bar.close()
 
 # %% ../nbs/05c_trainer.ipynb #05c-010
