@@ -121,7 +121,8 @@ class Coco:
             self.cider = cider.compute_score()[1]
             stats = stats.result()
         self.meteor,self.meteor_total = meteor_eval(stats)
-        self.meteor_stats = np.array([s.split() for s in stats], dtype=float)
+        self.meteor_stats = c = np.array([s.split() for s in stats], dtype=float)
+        c[(c[:,21]==c[:,0])&(c[:,22]==c[:,1])&(c[:,20]==1),20] = 0                                             # as METEOR sums: a caption like its reference adds no break
         self.tokens = [res[i][0].split() for i in self.ids]
         four = [_grams(t, 4) for t in self.tokens]
         self.counts = np.array([[len(t), len(gts[i][0].split()), len(g)-len(set(g)), len(g)] for i,t,g in zip(self.ids, self.tokens, four)], dtype=float)
@@ -255,7 +256,7 @@ def score(
         parts[task] = (m, which)
     return Scores(pd.DataFrame(rows), each, [r['id'] for r in records], parts, dict(total))
 
-# %% ../nbs/06a_score.ipynb #06a-034
+# %% ../nbs/06a_score.ipynb #06a-032
 def told(
     low:float, high:float, # 95 % interval of a difference
     videos:int
@@ -284,7 +285,7 @@ def paired(
         rows += [dict(task=task, metric=n, a=p, b=q, difference=q-p, low=l, high=h, words=told(l, h, which.max()+1)) for n,p,q,l,h in zip(x.names, u, v, low, high)]
     return pd.DataFrame(rows)
 
-# %% ../nbs/06a_score.ipynb #06a-037
+# %% ../nbs/06a_score.ipynb #06a-035
 def read_predictions(path)->dict: # id -> text
     'The predictions in a file with a line {"id", "text"} for each record'
     rows = read_jsonl(path)
