@@ -293,7 +293,7 @@ def caption_video(
         return done[id]['value']
     how = 'given' if shots else cfg.shots
     where = getattr(model, 'name_or_path', '')
-    is_nano = cfg.model=='nano' and os.path.realpath(where)==os.path.realpath(str(files('shotluck')/'data'/'nano'))
+    is_nano = cfg.model=='nano' and (where=='nano' or os.path.realpath(where)==os.path.realpath(str(files('shotluck')/'data'/'nano')))
     shots = [Shot(*s) for s in shots or once('shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, lambda it: bar(it, total=info.frames, desc=label('shots'), unit='frame')))]
     edge = [*info.times.tolist(), info.duration]
     times = [(edge[s], edge[e]) for s,e in shots]
