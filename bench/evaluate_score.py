@@ -42,17 +42,19 @@ def by_hand(n, draws):
             values.update({f'{task} {m}':float(v) for m,v in zip(('BLEU-1','BLEU-2','BLEU-3','BLEU-4','METEOR','ROUGE-L','CIDEr'), got)})
     return dict(seconds=time.perf_counter()-start, values=values)
 
-def watched(side, n, draws): # Run a side in its own process; seconds, values, and peak memory of it and its children
+def watched(side, n, draws): # Run a side in its own process; seconds, values, peak memory and CPU seconds of it and its children
     import psutil
     p = subprocess.Popen([sys.executable, __file__, '--side', side, '--n', str(n), '--draws', str(draws)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    peak,me = 0, psutil.Process(p.pid)
+    peak,cpu,me = 0, {}, psutil.Process(p.pid)
     while p.poll() is None:
         rss = 0
         try:
-            for q in [me, *me.children(recursive=True)]: rss += q.memory_info().rss
+            for q in [me, *me.children(recursive=True)]:
+                rss += q.memory_info().rss
+                cpu[q.pid] = q.cpu_times().user+q.cpu_times().system               # other work on the machine does not count in it
         except psutil.Error: pass
         peak = max(peak, rss); time.sleep(.2)
-    return dict(json.loads(p.stdout.read().splitlines()[-1]), peak_gb=round(peak/1e9, 2))
+    return dict(json.loads(p.stdout.read().splitlines()[-1]), peak_gb=round(peak/1e9, 2), cpu=round(sum(cpu.values()), 1))
 
 @call_parse
 def main(
@@ -69,7 +71,7 @@ def main(
         for s in runs: runs[s].append(watched(s, n, draws))
     secs = {s:[round(r['seconds'], 1) for r in rs] for s,rs in runs.items()}
     gap = {k:abs(runs['ours'][0]['values'][k]-v) for k,v in runs['by_hand'][0]['values'].items()}
-    result = dict(shots=n, summaries=n, draws=draws, seconds=secs, ratio=round(min(secs['ours'])/min(secs['by_hand']), 2), peak_gb={s:max(r['peak_gb'] for r in rs) for s,rs in runs.items()}, differences=gap,
+    result = dict(shots=n, summaries=n, draws=draws, seconds=secs, ratio=round(min(secs['ours'])/min(secs['by_hand']), 2), cpu_seconds={s:min(r['cpu'] for r in rs) for s,rs in runs.items()}, peak_gb={s:max(r['peak_gb'] for r in rs) for s,rs in runs.items()}, differences=gap,
                   machine=f'{os.cpu_count()} cores, {platform.machine()}', commit=subprocess.run(['git','rev-parse','--short','HEAD'], capture_output=True, text=True).stdout.strip())
     write_json(Path(out), result)
     print(result)
