@@ -84,10 +84,6 @@ def ours(cfg):
     finally: tr.VideoTrainer.__init__ = init
     return clock.t, pd.read_csv(out/'metrics.csv').loss.tolist()
 
-def cpu(): # Seconds of CPU of this process, its workers and their children so far
-    import resource
-    return sum(sum(resource.getrusage(w)[:2]) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
 def epochs(t, n): # samples/s of each epoch
     per = (len(t)-1)//EPOCHS
     return [round(n/(t[(e+1)*per]-t[e*per]), 2) for e in range(EPOCHS)]
@@ -110,14 +106,14 @@ def speed(tmp, n=32):
     cfg = partial(FinetuneCfg, model=str(model), data=str(tmp/'data'), batch=BATCH, epochs=EPOCHS, lr=5e-4, drop_speech=0, workers=WORKERS, device='cpu', quiet=True)
     parts = split(cfg(), recs)
     share = {k:round(v/sum(parts.values()), 3) for k,v in parts.items()}
-    c0 = cpu(); t,ref,_ = stock(cfg()); c = base_cpu = cpu()-c0
+    t,ref,_ = stock(cfg())
     base = epochs(t, n); total = n*EPOCHS/(t[-1]-t[0])
-    rows = dict(stock=dict(samples_per_s=round(total, 2), each_epoch=base, cpu_seconds=round(base_cpu, 1), final_loss=ref[-1]))
+    rows = dict(stock=dict(samples_per_s=round(total, 2), each_epoch=base, final_loss=ref[-1]))
     for name,kw in dict(ours=dict(cache='disk'), again=dict(cache='disk'), decoded_before=dict(cache='memory'), cache_off=dict(cache='off'), full_logits=dict(cache='disk', full_logits=True), any_length=dict(cache='disk', any_length=True),
                         no_workers=dict(cache='off', workers=-1)).items():
-        c0 = cpu(); t,losses = ours(cfg(out=str(tmp/name), cache_dir=str(tmp/('features' if name=='again' or name=='ours' else f'features-{name}')), **kw)); c = cpu()-c0
+        t,losses = ours(cfg(out=str(tmp/name), cache_dir=str(tmp/('features' if name=='again' or name=='ours' else f'features-{name}')), **kw))
         each = epochs(t, n)
-        rows[name] = dict(samples_per_s=round(n*EPOCHS/(t[-1]-t[0]), 2), each_epoch=each, cpu_seconds=round(c, 1), cpu_ratio=round(base_cpu/c, 2), run_ratio=round(n*EPOCHS/(t[-1]-t[0])/total, 2), later_ratio=round(np.mean(each[1:])/np.mean(base[1:]), 2), final_loss=losses[-1],
+        rows[name] = dict(samples_per_s=round(n*EPOCHS/(t[-1]-t[0]), 2), each_epoch=each, run_ratio=round(n*EPOCHS/(t[-1]-t[0])/total, 2), later_ratio=round(np.mean(each[1:])/np.mean(base[1:]), 2), final_loss=losses[-1],
                           largest_difference=max(abs(a-b) for a,b in zip(ref, losses)) if name!='any_length' else None)
     keep('speed', dict(seconds_of_a_record=parts, share=share, records=n, epochs=EPOCHS, batch=BATCH, rows=rows))
 
