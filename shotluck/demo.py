@@ -102,7 +102,7 @@ def missed(r:dict, part='')->list:
 
 # %% ../nbs/08_demo.ipynb #08-016
 # Chosen on the validation videos; `nano` is small and untrained in motion, so it learns faster and longer than the paper's recipe
-SETTINGS = dict(views=24, repeat='bbb=2,sintel=2', concat=8, drop_words=.15, batch=16, optim='muon', lr=3e-3, warmup=.05, weight_decay=.1)
+SETTINGS = dict(views=24, repeat='bbb=2,sintel=2,sintel_trailer_360p/summary=10', concat=12, drop_words=.15, batch=16, optim='muon', lr=3e-3, warmup=.05, weight_decay=.1)
 
 def measure(before, model, tok, data, limit:int=0, quiet=False)->dict:
     "Accuracies, controls and scores of a fine-tuned model on the test shapes, and its memory of the film"
