@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'NANO_NOTE', 'LOG', 'CaptionCfg', 'merge_short', 'listed_shots', 'find_shots', 'sharpness',
-           'key_candidates', 'jpeg', 'KeyFrames', 'fits', 'questions', 'Seen', 'answer', 'subtitles_beside', 'hear',
-           'caption_video', 'videos_in', 'caption_file', 'ModelError', 'caption_files', 'main']
+           'key_candidates', 'jpeg', 'KeyFrames', 'prompt_tokens', 'fits', 'questions', 'Seen', 'answer',
+           'subtitles_beside', 'hear', 'caption_video', 'videos_in', 'caption_file', 'ModelError', 'caption_files',
+           'main']
 
 # %% ../nbs/07_caption.ipynb #07-002
 import csv, io, itertools, json, os, re, sys
@@ -146,16 +147,23 @@ class KeyFrames:
             if i not in self.best or sharp>self.best[i][0]: self.best[i] = sharp,k,jpeg(picture)
 
 # %% ../nbs/07_caption.ipynb #07-012g
+def prompt_tokens(
+    tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
+    speech:list            # Of each shot
+)->int:
+    "Tokens that ask for a summary, with a frame for each shot"
+    from shotluck.encode import encode
+    n = len(speech)
+    rec = dict(id='', task='summary', shots=[[0,1]]*n, seconds=[[0,1]]*n, asr=speech)
+    return len(encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids)
+
 def fits(
     tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
     words:int,             # Of speech kept for each shot
     max_tokens:int=256     # Of the answer
 )->int:
     "Shots that fit the context at once, with a frame and some speech each"
-    from shotluck.encode import encode
-    def length(n):
-        rec = dict(id='', task='summary', shots=[[0,1]]*n, seconds=[[0,1]]*n, asr=['word '*words]*n)
-        return len(encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids)
+    def length(n): return prompt_tokens(tokenizer, model, cfg, ['word '*words]*n)
     room = model.config.text_config.max_position_embeddings-max_tokens
     return max(2, 2+(room-length(2))//(length(3)-length(2)))
 
@@ -303,7 +311,8 @@ def caption_video(
             speech,heard = once('speech', lambda: hear(path, times, cfg, transcriber, lambda t: b.update(round(t)-b.n)))
     ecfg = EvaluateCfg(frames=cfg.frames, batch=cfg.batch, quiet=True)
     spoken = 12 if any(speech) else 0
-    recs = questions(dict(video='v', fps=info.fps), shots, times, speech, fits(tokenizer, model, ecfg, spoken), fits(tokenizer, model, ecfg, 60))
+    whole = prompt_tokens(tokenizer, model, ecfg, [' '.join(a.split()[:spoken]) for a in speech])+256<=model.config.text_config.max_position_embeddings    # as most shots say little
+    recs = questions(dict(video='v', fps=info.fps), shots, times, speech, len(shots) if whole else fits(tokenizer, model, ecfg, spoken), fits(tokenizer, model, ecfg, 60))
     keys = KeyFrames(shots)
     with bar(total=len(recs), desc=label('captions'), unit='caption') as b: texts = answer(path, model, tokenizer, recs, ecfg, keys.of, keys, done, b.update)
     told = [Told(i, s, e, *t, a, texts[f'v/caption/{i}'], keys.best[i-1][2], keys.best[i-1][1]) for i,((s,e),t,a) in enumerate(zip(shots, times, speech), 1)]
