@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'NANO_NOTE', 'LOG', 'CaptionCfg', 'merge_short', 'listed_shots', 'find_shots', 'sharpness',
-           'key_candidates', 'jpeg', 'KeyFrames', 'prompt_tokens', 'fits', 'questions', 'Seen', 'answer',
-           'subtitles_beside', 'hear', 'caption_video', 'videos_in', 'caption_file', 'ModelError', 'caption_files',
-           'main']
+           'key_candidates', 'KeyFrames', 'room', 'fits', 'questions', 'Seen', 'answer', 'subtitles_beside', 'hear',
+           'caption_video', 'videos_in', 'caption_file', 'ModelError', 'caption_files', 'main']
 
 # %% ../nbs/07_caption.ipynb #07-002
 import csv, io, itertools, json, os, re, sys
@@ -25,7 +24,9 @@ from tqdm.auto import tqdm
 from .files import Journal, command, ids_hash, settings, write_text
 from .speech import read_subtitles, speech_of, transcribe, whisper
 from .split import VIDEO_ENDINGS, Shot, detect_shots
-from .storyboard import Storyboard, Told, page, timecode, display_name
+from .pages import jpeg
+from .tables import seconds
+from .storyboard import Storyboard, Told, timecode, display_name
 from .video import VideoError, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/07_caption.ipynb #07-011
@@ -71,9 +72,8 @@ def merge_short(
 def _frame(cell, times): # A whole number is a frame, with a colon or a point it is a time
     cell = cell.strip()
     if re.fullmatch(r'\d+', cell): return int(cell)
-    m = re.fullmatch(r'(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)', cell)
-    if not m: raise ValueError(f"{cell!r} is neither a frame number nor a time such as 1:02.5")
-    return int(np.searchsorted(times, 3600*int(m[1] or 0)+60*int(m[2] or 0)+float(m[3].replace(',', '.'))-1e-3))
+    try: return int(np.searchsorted(times, seconds(cell)-1e-3))
+    except ValueError: raise ValueError(f"{cell!r} is neither a frame number nor a time such as 1:02.5") from None
 
 def listed_shots(
     file, # CSV with columns start and end: frames, end excluded, or times such as 1:02.5
@@ -129,12 +129,6 @@ def key_candidates(
     quarter = (end-start)//4
     return sample_idxs([(start+quarter, end-quarter)], n)[0]
 
-def jpeg(picture)->bytes:
-    from PIL import Image
-    b = io.BytesIO()
-    Image.fromarray(picture).save(b, 'JPEG', quality=82)
-    return b.getvalue()
-
 class KeyFrames:
     "The sharpest candidate of each shot, from pictures that come in order"
     def __init__(self, shots):
@@ -147,25 +141,24 @@ class KeyFrames:
             if i not in self.best or sharp>self.best[i][0]: self.best[i] = sharp,k,jpeg(picture)
 
 # %% ../nbs/07_caption.ipynb #07-012g
-def prompt_tokens(
+def room(
     tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
     speech:list            # Of each shot
-)->int:
-    "Tokens that ask for a summary, with a frame for each shot"
+)->int:                    # Below 0: they do not fit
+    "Tokens that a context still has beside a summary of these shots: the question, a frame for each shot, and the longest answer"
     from shotluck.encode import encode
     n = len(speech)
     rec = dict(id='', task='summary', shots=[[0,1]]*n, seconds=[[0,1]]*n, asr=speech)
-    return len(encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids)
+    asked = len(encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids)
+    return model.config.text_config.max_position_embeddings-cfg.length('summary')-asked
 
 def fits(
     tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
-    words:int,             # Of speech kept for each shot
-    max_tokens:int=256     # Of the answer
+    words:int              # Of speech kept for each shot
 )->int:
     "Shots that fit the context at once, with a frame and some speech each"
-    def length(n): return prompt_tokens(tokenizer, model, cfg, ['word '*words]*n)
-    room = model.config.text_config.max_position_embeddings-max_tokens
-    return max(2, 2+(room-length(2))//(length(3)-length(2)))
+    two,three = (room(tokenizer, model, cfg, ['word '*words]*n) for n in (2, 3))
+    return max(2, 2+two//(two-three))
 
 def questions(
     base:dict,   # What all records share: video, fps
@@ -311,7 +304,7 @@ def caption_video(
             speech,heard = once('speech', lambda: hear(path, times, cfg, transcriber, lambda t: b.update(round(t)-b.n)))
     ecfg = EvaluateCfg(frames=cfg.frames, batch=cfg.batch, quiet=True)
     spoken = 12 if any(speech) else 0
-    whole = prompt_tokens(tokenizer, model, ecfg, [' '.join(a.split()[:spoken]) for a in speech])+256<=model.config.text_config.max_position_embeddings    # as most shots say little
+    whole = room(tokenizer, model, ecfg, [' '.join(a.split()[:spoken]) for a in speech])>=0                # most shots say little
     recs = questions(dict(video='v', fps=info.fps), shots, times, speech, len(shots) if whole else fits(tokenizer, model, ecfg, spoken), fits(tokenizer, model, ecfg, 60))
     keys = KeyFrames(shots)
     with bar(total=len(recs), desc=label('captions'), unit='caption') as b: texts = answer(path, model, tokenizer, recs, ecfg, keys.of, keys, done, b.update)

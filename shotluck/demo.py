@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .files import command, read_json, read_jsonl, whole, write_json, write_text
+from .pages import data_uri, fill
 from .shapes import OPPOSITE, SLOTS, UNSEEN, read_caption, read_story
 
 # %% ../nbs/08_demo.ipynb #08-005
@@ -198,10 +199,8 @@ def scores_table(r:dict):
 
 def write_index(r:dict, out):
     "demo/index.html"
-    import base64
-    from shotluck.caption import page
-    loss = 'data:image/png;base64,'+base64.b64encode((Path(out)/'nano-shapes'/'loss.png').read_bytes()).decode()
-    write_text(Path(out)/'index.html', page('demo.html', rows=table(r).to_dict('records'), scores=scores_table(r).to_dict('records'), loss=loss, seconds=r['seconds'], peak_gb=r['peak_gb'],
+    loss = data_uri((Path(out)/'nano-shapes'/'loss.png').read_bytes(), 'png')
+    write_text(Path(out)/'index.html', fill('demo.html', rows=table(r).to_dict('records'), scores=scores_table(r).to_dict('records'), loss=loss, seconds=r['seconds'], peak_gb=r['peak_gb'],
                                             film=r['film'], shots=r['shots'], pages=[('shapes.html', 'A test video of the shapes'), ('sintel.html', 'The Sintel trailer')]))
 
 # %% ../nbs/08_demo.ipynb #08-023

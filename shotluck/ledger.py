@@ -6,13 +6,14 @@
 __all__ = ['tally', 'bars', 'write_report']
 
 # %% ../nbs/02b_ledger.ipynb #02a-002
-import base64, csv, io, json
+import csv, json
 from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from .files import bulk, inside, write_text
+from .pages import data_uri, fill, jpeg
 from .video import read_pictures
 
 # %% ../nbs/02b_ledger.ipynb #02a-005
@@ -63,30 +64,9 @@ def bars(
     return f'<svg viewBox="0 -12 560 146" role="img"><text class="top" x="30" y="4">{top:,}</text>{boxes}<line x1="30" x2="552" y1="110" y2="110"/>{ticks}</svg>'
 
 # %% ../nbs/02b_ledger.ipynb #02a-010
-_page = '''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>What became of every row</title>
-<style>:root{--fg:#1d2430;--soft:#667085;--line:#dfe3ea;--bg:#fff;--bar:#3b6fd4;--ok:#2e8b57;--bad:#c25450}
-@media(prefers-color-scheme:dark){:root{--fg:#e6e9ef;--soft:#98a2b3;--line:#333b49;--bg:#161a21;--bar:#7aa2f0;--ok:#5fbf8a;--bad:#e08a86}}
-body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:1080px;margin:2rem auto;padding:0 1rem}h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}
-.lead{color:var(--soft);margin:.2rem 0 1.2rem}.stack{display:flex;height:22px;border-radius:4px;overflow:hidden}.stack i{background:var(--bad)}.stack i.ok{background:var(--ok)}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.zero{color:var(--soft)}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:1.2rem}figure{margin:0}figcaption{color:var(--soft);font-size:.86rem}
-svg{width:100%;height:auto}rect{fill:var(--bar)}svg text{font-size:17px;fill:var(--soft);text-anchor:middle}svg text.top{text-anchor:start}line{stroke:var(--line)}
-.shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:1rem}.shots img{width:100%;height:110px;object-fit:contain;background:#0002;border-radius:4px}.shots p{margin:.2rem 0;font-size:.82rem;overflow-wrap:anywhere}.shots small{color:var(--soft);display:block;overflow-wrap:anywhere}.scroll{overflow-x:auto}</style>
-<h1>What became of every row</h1><p class="lead">{{ "{:,}".format(ok) }} of {{ "{:,}".format(total) }} rows are in the records ({{ "%.1f"|format(100*ok/total if total else 0) }} %), from {{ "{:,}".format(videos) }} videos with captions.</p>
-<div class="stack">{% for s,n in all %}<i class="{{ s }}" style="flex:{{ n }}" title="{{ s }}: {{ n }}"></i>{% endfor %}</div>
-<h2>Rows by outcome</h2><div class="scroll"><table><tr><th>split<th>task{% for s in names %}<th class="n">{{ s }}{% endfor %}</tr>
-{% for (split,task),c in rows %}<tr><td>{{ split or "–" }}<td>{{ task or "whole row" }}{% for s in names %}<td class="n{{ " zero" if not c[s] }}">{{ "{:,}".format(c[s]) }}{% endfor %}</tr>{% endfor %}</table></div>
-<h2>How long</h2><div class="charts">{% for title,svg in charts %}<figure>{{ svg|safe }}<figcaption>{{ title }}</figcaption></figure>{% endfor %}</div>
-<h2>A random choice of shots</h2><div class="shots">{% for t in thumbs %}<div>{% if t.img %}<img loading="lazy" src="data:image/jpeg;base64,{{ t.img }}" alt="">{% else %}<p class="zero">{{ t.why }}</p>{% endif %}<p>{{ t.text }}</p><small>{{ t.id }}</small></div>{% endfor %}</div>
-<h2>Why rows were left out</h2>{% if reasons %}<table><tr><th class="n">rows<th>status<th>reason<th>for example</tr>{% for s,why,n,video,full in reasons %}<tr><td class="n">{{ "{:,}".format(n) }}<td>{{ s }}<td>{{ full[:300] }}<td>{{ video[:80] }}</tr>{% endfor %}</table>
-<p class="lead">Numbers differ from row to row; each kind is shown by its first. All rows are in ledger.csv.</p>{% else %}<p>None was.</p>{% endif %}</html>'''
-
-def _thumb(videos, rec): # JPEG of the middle of a shot
-    from PIL import Image
+def _thumb(videos, rec): # The middle of a shot
     s,e = rec['shots'][0]
-    b = io.BytesIO()
-    Image.fromarray(read_pictures(inside(videos, rec['video']), [(s+e)//2], 240)[0]).save(b, 'JPEG', quality=80)
-    return base64.b64encode(b.getvalue()).decode()
+    return data_uri(jpeg(read_pictures(inside(videos, rec['video']), [(s+e)//2], 240)[0]))
 
 def write_report(
     data,           # Folder with ledger.csv and records/; report.html goes there
@@ -95,7 +75,6 @@ def write_report(
     quiet:bool=False# No progress bar?
 )->Path:            # report.html
     "Write the page"
-    from jinja2 import Environment
     t = tally(data, samples)
     total = sum((c for c in t['status'].values()), Counter())
     names = sorted(total, key=lambda s: (s!='ok', -total[s]))
@@ -103,7 +82,7 @@ def write_report(
               for r,x in bulk(partial(_thumb, str(videos)), t['samples'], timeout=60, desc='thumbnails', quiet=quiet)]
     charts = [('Shots by length, seconds (the last bar holds all longer ones)', bars(t['lengths'], 1, 's')), ('Videos by number of captioned shots', bars(t['per_video'], 1, 'shots'))]
     charts += [(f'{task}: words in the answer', bars(c, 5, 'words')) for task,c in sorted(t['words'].items())]
-    page = Environment(autoescape=True).from_string(_page).render(ok=total['ok'], total=total.total(), videos=sum(t['per_video'].values()), all=[(s,total[s]) for s in names], names=names,
-                                                                  rows=sorted(t['status'].items()), charts=charts, thumbs=thumbs, reasons=t['reasons'])
+    page = fill('ledger.html', ok=total['ok'], total=total.total(), videos=sum(t['per_video'].values()), all=[(s,total[s]) for s in names], names=names, rows=sorted(t['status'].items()),
+                charts=charts, thumbs=thumbs, reasons=t['reasons'])
     write_text(out := Path(data)/'report.html', page)
     return out

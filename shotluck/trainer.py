@@ -19,7 +19,8 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from .batches import Order
-from .files import whole, write_text
+from .files import inside, whole, write_text
+from .pages import data_uri, fill, jpeg
 from .muon import Muon, is_matrix
 
 # %% ../nbs/05c_trainer.ipynb #05c-005
@@ -218,13 +219,6 @@ def validate(
 
 def validation_page(records, said, cfg, step)->str:
     "Frames, what was said, and the reference"
-    import base64, io
-    from html import escape
-    from PIL import Image
     from shotluck.video import read_pictures, sample_idxs
-    def picture(f):
-        b = io.BytesIO(); Image.fromarray(f).save(b, 'JPEG', quality=80)
-        return f'<img src="data:image/jpeg;base64,{base64.b64encode(b.getvalue()).decode()}">'
-    rows = [f"<section><h2>{escape(r['id'])}</h2>{''.join(map(picture, read_pictures(cfg.video_dir/r['video'], [k for s in sample_idxs(r['shots'], 4) for k in s], 160)))}"
-            f"<p>{escape(said[r['id']])}</p><p class=ref>{escape(r['conversations'][1]['value'])}</p></section>" for r in records]
-    return f"<!doctype html><meta charset=utf-8><title>Step {step}</title><style>body{{font:15px sans-serif;max-width:60em;margin:2em auto}}h2{{font-size:1em}}.ref{{color:#777}}img{{margin:1px}}</style><h1>Step {step}</h1>{''.join(rows)}\n"
+    def pictures(r): return [data_uri(jpeg(f)) for f in read_pictures(inside(cfg.video_dir, r['video']), [k for s in sample_idxs(r['shots'], 4) for k in s], 160)]
+    return fill('validation.html', step=step, rows=[dict(id=r['id'], pictures=pictures(r), said=said[r['id']], reference=r['conversations'][1]['value']) for r in records])

@@ -121,29 +121,34 @@ def _pad(x, size): # [T, h, w, 3] -> [T, size, size, 3], centred on grey
     return out
 
 # %% ../nbs/00_video.ipynb #00-017
-def _decode(path, info, w, h, want=None, how='BICUBIC'): # Yield (k, uint8 [h, w, 3]) in order, of the frames `want` or all
-    if info.rotation%180: w,h = h,w
-    scale,last,k = VideoReformatter(), max(want, default=-1) if want is not None else None, -1
+def _decode(path, info, *sizes, how='BICUBIC'): # sizes: (w, h, frames wanted, or None: all). Yield (k, [uint8 [h, w, 3], or None if not wanted, for each size]) in order
+    wants = [want for *_,want in sizes]
+    last,k = None if None in wants else max(set().union(*wants), default=-1), -1
+    scales = [(VideoReformatter(), *((h,w) if info.rotation%180 else (w,h)), want) for w,h,want in sizes]
+    if last==-1: return
     with _open(path) as c:
         s = c.streams.best('video')
         if info.width*info.height>1<<20: s.thread_type = 'AUTO'             # threads cost more than they give on small pictures
         else: s.codec_context.thread_count = 1
         try:
             for k,f in enumerate(c.decode(s)):
-                if want is None or k in want: yield k, np.rot90(scale.reformat(f, w, h, 'rgb24', interpolation=how).to_ndarray(), info.rotation//90)
+                got = [np.rot90(scale.reformat(f, w, h, 'rgb24', interpolation=how).to_ndarray(), info.rotation//90) if want is None or k in want else None for scale,w,h,want in scales]
+                if any(x is not None for x in got): yield k, got
                 if k==last: break
         except (av.error.FFmpegError, MemoryError) as e: raise VideoError(f"{path}: decoding stops after frame {k} ({e})") from None
+    if last is not None and k<last: raise VideoError(f"{path}: frame {min(i for want in wants for i in want if i>k)} cannot be decoded")
+
+def _wanted(path, info, idxs): # The set of frame numbers, if the video has them
+    bad = next((i for i in idxs if not 0<=i<info.frames), None)
+    if bad is not None: raise VideoError(f"{path}: frame {bad} was asked for, but it has {info.frames} (0 to {info.frames-1})", 'length')
+    return set(map(int, idxs))
 
 # %% ../nbs/00_video.ipynb #00-018
 def _read(path, idxs, width): # Frames `idxs` at their own aspect, at most `width` pixels on the longer side
-    info,idxs = probe(path), [int(i) for i in idxs]
-    bad = next((i for i in idxs if not 0<=i<info.frames), None)
-    if bad is not None: raise VideoError(f"{path}: frame {bad} was asked for, but it has {info.frames} (0 to {info.frames-1})", 'length')
+    info = probe(path)
     w,h = _fit(info.width, info.height, width)
-    want = set(idxs)
-    got = dict(_decode(path, info, w, h, want)) if want else {}
-    if lost := want-set(got): raise VideoError(f"{path}: frame {min(lost)} cannot be decoded")
-    return np.stack([got[k] for k in idxs]) if idxs else np.zeros((0,h,w,3), np.uint8)
+    got = {k:x for k,(x,) in _decode(path, info, (w, h, _wanted(path, info, idxs)))}
+    return np.stack([got[k] for k in idxs]) if len(idxs) else np.zeros((0,h,w,3), np.uint8)
 
 def read_frames(
     path,        # A video file
@@ -169,7 +174,7 @@ def iter_frames(
     "Yield every frame in order, uint8 [h, w, 3], without keeping them"
     info = probe(path)
     k = min(1, width/info.width)
-    for _,f in _decode(path, info, max(2, round(info.width*k)), max(2, round(info.height*k)), how='FAST_BILINEAR'): yield f
+    for _,(f,) in _decode(path, info, (max(2, round(info.width*k)), max(2, round(info.height*k)), None), how='FAST_BILINEAR'): yield f
 
 def check_frames(
     path # A video file
@@ -196,25 +201,9 @@ def iter_pictures(
     width:int=320 # Longer side of those, pixels
 ):
     "Yield `(k, frame or None, picture or None)` for each frame wanted, in order, in one decode; uint8 [size, size, 3] and [h, w, 3]"
-    info,seen,shown = probe(path), set(seen), set(shown)
-    want = sorted(seen|shown)
-    if want and not 0<=want[0]<=want[-1]<info.frames: raise VideoError(f"{path}: frames {want[0]} to {want[-1]} were asked for, but it has {info.frames}", 'length')
-    def picture(f, side):
-        w,h = _fit(info.width, info.height, side)
-        if info.rotation%180: w,h = h,w
-        return np.rot90(f.reformat(w, h, 'rgb24', interpolation='BICUBIC').to_ndarray(), info.rotation//90)
-    at,k = 0,-1
-    with _open(path) as c:
-        s = c.streams.best('video')
-        s.thread_type = 'AUTO'
-        try:
-            for k,f in enumerate(c.decode(s)):
-                if at==len(want): return
-                if k!=want[at]: continue
-                at += 1
-                yield k, _pad(picture(f, size)[None], size)[0] if k in seen else None, picture(f, width) if k in shown else None
-        except av.error.FFmpegError as e: raise VideoError(f"{path}: decoding stops at frame {k+1} ({e})") from None
-    if at<len(want): raise VideoError(f"{path}: frame {want[at]} cannot be decoded")
+    info = probe(path)
+    for k,(frame,picture) in _decode(path, info, (*_fit(info.width, info.height, size), _wanted(path, info, seen)), (*_fit(info.width, info.height, width), _wanted(path, info, shown))):
+        yield k, None if frame is None else _pad(frame[None], size)[0], picture
 
 def iter_sound(
     path,             # A video file
