@@ -43,7 +43,19 @@ def step(name, d): # in a process of its own
         time.sleep(.1)
     r = json.loads(p.stdout.read())
     return {k:round(v, 3) if isinstance(v, float) else v for k,v in r.items()}|dict(peak_mb=round(peak/1e6))
+def probing(n=200): # CPU of probing, which the others do without: copies of a made clip of 16 s
+    import shutil, numpy as np
+    from shotluck.split import describe_video
+    from shotluck.video import write_video
+    with tempfile.TemporaryDirectory() as d:
+        noise = np.random.default_rng(0).integers(0, 255, (8,360,640,3), dtype=np.uint8)
+        write_video(f'{d}/0.mp4', [noise[k//50%8] for k in range(400)], 25, np.zeros(16*16000, np.float32))
+        for k in range(1, n): shutil.copy(f'{d}/0.mp4', f'{d}/{k}.mp4')
+        c = cpu()
+        for k in range(n): assert describe_video(d, 'annotated', (f'{k}.mp4', [(0,100),(100,400)]))['status']=='ok'
+        return dict(videos=n, ms_a_video=round((cpu()-c)/n*1000, 2))
 if __name__=='__main__':
+    probe = probing(); print(probe)
     sizes,rows = [int(x) for x in sys.argv[1:]] or [5000, 20023, 67000, 134000], []
     for n in sizes:
         with tempfile.TemporaryDirectory() as d:
@@ -54,4 +66,4 @@ if __name__=='__main__':
         base = r['json']['cpu']
         r.update(same_bytes=same, convert_over_json=round(r['convert 1 worker']['cpu']/base, 2), parallel_over_json=round(r['convert 2 workers']['cpu']/base, 2), no_change_over_load=round(r['no change']['cpu']/r['json']['load'], 2))
         rows.append(r); print(r)
-        write_json(Path(__file__).with_suffix('.json'), dict(machine=f'{os.cpu_count()} cores, {platform.processor() or platform.machine()}', python=platform.python_version(), rows=rows))
+        write_json(Path(__file__).with_suffix('.json'), dict(machine=f'{os.cpu_count()} cores, {platform.processor() or platform.machine()}', python=platform.python_version(), probing=probe, rows=rows))
