@@ -30,15 +30,12 @@ def decoded(
     timeout:float=300 # Seconds that a video may take in a worker
 ):
     "Yield (job, frames uint8 [T, size, size, 3]) in order; in place of the frames may stand a `VideoError`"
-    read,n = partial(_decode, videos, size), workers or os.cpu_count()
-    def results():
-        for i in range(0, len(jobs), 8*max(n, 1)):                                   # a few at a time: what waits for the tower takes memory
-            if n>0 and len(jobs)>1: yield from bulk(read, jobs[i:i+8*n], n, timeout, quiet=True)
-            else:
-                for j in jobs[i:i+8]:
-                    try: yield j, read(j)
-                    except ValueError as e: yield j, e
-    for j,x in results():
+    def here():
+        for j in jobs:
+            try: yield j, _decode(videos, size, j)
+            except ValueError as e: yield j, e
+    apart = workers>=0 and len(jobs)>1
+    for j,x in bulk(partial(_decode, videos, size), jobs, workers, timeout, quiet=True, ahead=4) if apart else here():        # a few ahead: what waits for the tower takes memory
         if isinstance(x, Exception) and not isinstance(x, VideoError):
             x = VideoError(f"{j[0]}: {x or type(x).__name__}", 'timeout' if isinstance(x, TimeoutError) else 'bad_row' if isinstance(x, ValueError) else 'corrupt')
         yield j, x
@@ -108,6 +105,19 @@ class DiskBank(FrameBank):
 
     def store(self, video:str, idxs, x):
         with whole(self.path(video, idxs)) as p: save_file({'x':x.contiguous()}, p)
+
+    def fill(self, want:dict, workers:int=0, quiet=False, strict=False)->dict:
+        "The same, for who needs all at once: a file for each video holds the frames that were ever asked for"
+        for v,ks in want.items():
+            try: t = load_file(self.path(v, ('all',)))
+            except (FileNotFoundError, SafetensorError, ValueError): continue          # a video that cannot be read is told of below
+            self.kept.update(((v,k),x) for k,x in zip(t['k'].tolist(), t['x']))
+        new = {v for v,ks in want.items() if any((v,k) not in self.kept for k in ks)}
+        bad = super().fill(want, workers, quiet, strict)
+        for v in new-set(bad):
+            ks = sorted(k for u,k in self.kept if u==v)
+            with whole(self.path(v, ('all',))) as p: save_file(dict(k=torch.tensor(ks), x=self.get(v, ks).contiguous()), p)
+        return bad
 
     def fetch(self, units:list, also=())->tuple:
         "Features that are stored, and the frames of those that are not; `also` has units to be seen in the same pass over their video"

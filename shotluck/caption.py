@@ -192,6 +192,9 @@ class Seen:
         new = [k for k in dict.fromkeys(idxs) if k not in self.kept]
         if new: self.kept.update(zip(new, self.model.see(np.stack([self.raw[k] for k in new]))))
         for k in new: del self.raw[k]
+    def fill(self, want, *args, **kwargs):
+        for v,ks in want.items(): self.add(v, ks)
+        return {}
     def get(self, video, idxs):
         import torch
         return torch.stack([self.kept[k] for k in idxs])

@@ -52,12 +52,14 @@ class EvaluateCfg:
         frames:int=0,            # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
         markers:bool=False,      # Number the shots in the prompt and tell their times
         max_tokens:int=0,        # Tokens an answer may have; 0: 96, 256 for a summary, 32 for a question
+        cache_dir:str='',        # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
         batch:int=32,            # Records a step
         seed:int=0,              # Of the controls
         draws:int=1000,          # Of the bootstrap
         limit:int=0,             # Records at most; 0: all
         device:str='auto',       # auto, cpu, cuda, mps
         dtype:str='float32',     # Of the weights: float32, bfloat16, float16
+        workers:int=0,           # Processes that decode ahead; 0: one for each core, -1: none
         quiet:bool=False,        # No progress bar
     ):
         store_attr()
@@ -174,7 +176,7 @@ def predict(
     import torch
     from tqdm.auto import tqdm
     from shotluck.encode import TooLong, collate
-    from shotluck.finetune import FrameBank
+    from shotluck.cache import DiskBank, FrameBank
     from shotluck.model import generate
     wanted,done,lost = records, {i:row['text'] for i,row in journal.rows.items()} if journal else {}, {}
     if cfg.two_stage: records = two_stage(model, tokenizer, records, videos, cfg, journal, bank, failed)
@@ -188,19 +190,16 @@ def predict(
     rank,size = ranks()
     number = {b[0][1].id:i for i,b in enumerate(b for w in every for b in w)}
     blank = blank_features(model) if cfg.control=='blank' else None
+    kept = bank or (DiskBank(model, videos, cfg.cache_dir) if cfg.cache_dir else FrameBank(model, videos))
     with tqdm(total=len(number), desc=f'predict {cfg.control}' if cfg.control!='none' else 'predict', disable=cfg.quiet or bool(rank) or None) as bar:
         for window in every:
             mine = [b for b in window if number[b[0][1].id]%size==rank and not all(e.id in done for _,e,_ in b)]
             bar.update(len(window)-len(mine))
-            kept,broken = bank or FrameBank(model, videos), {}
+            if not bank: kept.kept.clear()                                               # of one window at a time
+            broken = {}
             want = {}
             for _,e,video in (x for b in mine for x in b): want.setdefault(video, []).extend(k for s in e.frames for k in s)
-            for video,idxs in want.items():
-                if not idxs or blank is not None: continue
-                try: kept.add(video, idxs)
-                except (ValueError, OSError) as e:
-                    if failed is None: raise
-                    broken[video] = str(e)
+            if blank is None: broken = {v:str(e) for v,e in kept.fill({v:ks for v,ks in want.items() if ks}, cfg.workers if len(want)>8 else -1, quiet=True, strict=failed is None).items()}
             for b in mine:
                 lost.update({e.id:broken[v] for _,e,v in b if v in broken})
                 if b := [x for x in b if x[2] not in broken]:
@@ -284,7 +283,7 @@ def _join(device)->str: # Join the processes of torchrun, if there are any; the 
 
 def _rows(cfg, records)->tuple: # ({row: predictions}, {id: reason})
     from shotluck.encode import n_frames
-    from shotluck.finetune import FrameBank
+    from shotluck.cache import FrameBank
     from shotluck.model import load_model
     device,failed = _join(cfg.device), {}
     plain = cfg.control=='none' and not cfg.two_stage
@@ -296,7 +295,7 @@ def _rows(cfg, records)->tuple: # ({row: predictions}, {id: reason})
         if which!=last:
             (model,tok),last = load_model(which, dtype=cfg.dtype, device=device), which
             small = frame_bytes(model)*sum(n_frames(r, cfg.frames or model.frames) for r in records)<2e9
-            bank = FrameBank(model, cfg.video_dir) if small else None                # then the controls find what the tower saw
+            bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None    # then the controls find what the tower saw
         how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype')]
         key = ids_hash([*how, _weights(model), *(dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records)])
         with Journal(out/f'.{key}.{ranks()[0]}.journal') as journal:

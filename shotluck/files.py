@@ -9,8 +9,10 @@ __all__ = ['LEDGER', 'whole', 'dumpb', 'dumps', 'loads', 'write_text', 'write_js
 
 # %% ../nbs/00a_files.ipynb #00a-002
 import hashlib, json, multiprocessing, os, re, sys
+from collections import deque
 from contextlib import contextmanager
 from functools import wraps
+from itertools import islice
 from pathlib import Path
 import orjson
 from fastcore.script import call_parse
@@ -138,7 +140,8 @@ def bulk(
     timeout:float=60,# Seconds an item may take
     desc:str='',     # Name on the progress bar
     quiet:bool=False,# No progress bar?
-    engine:str=''    # 'ray': on a Ray cluster (RAY_ADDRESS, else one on this machine); '': on this machine
+    engine:str='',   # 'ray': on a Ray cluster (RAY_ADDRESS, else one on this machine); '': on this machine
+    ahead:int=64     # Items for each process that are begun before the first result is taken
 ):
     "Yield `(item, result)` in order; a result may be the exception that its item raised, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
@@ -146,12 +149,15 @@ def bulk(
     if engine not in ('','ray'): raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")
     if engine: yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None); return
     ctx = multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')
-    with ProcessPool(workers or os.cpu_count(), context=ctx) as pool:
-        it = pool.map(func, items, timeout=timeout, chunksize=1).result()
+    workers,todo,going = workers or os.cpu_count(), iter(items), deque()
+    with ProcessPool(workers, context=ctx) as pool:
         try:
-            for x in tqdm(items, desc=desc, disable=quiet or None):
-                try: yield x, next(it)
-                except Exception as e: yield x, e
+            for _ in tqdm(items, desc=desc, disable=quiet or None):
+                going += [(x, pool.schedule(func, args=[x], timeout=timeout)) for x in islice(todo, ahead*workers-len(going))]
+                x,job = going.popleft()
+                try: r = job.result()
+                except Exception as e: r = e
+                yield x, r
         except BaseException: pool.stop(); raise
 
 def _chunk(func, items, timeout): return list(bulk(func, items, 1, timeout, quiet=True))
