@@ -72,6 +72,6 @@ def main(
     secs = {s:[round(r['seconds'], 1) for r in rs] for s,rs in runs.items()}
     gap = {k:abs(runs['ours'][0]['values'][k]-v) for k,v in runs['by_hand'][0]['values'].items()}
     result = dict(shots=n, summaries=n, draws=draws, seconds=secs, ratio=round(min(secs['ours'])/min(secs['by_hand']), 2), cpu_seconds={s:min(r['cpu'] for r in rs) for s,rs in runs.items()}, peak_gb={s:max(r['peak_gb'] for r in rs) for s,rs in runs.items()}, differences=gap,
-                  machine=f'{os.cpu_count()} cores, {platform.machine()}', commit=subprocess.run(['git','rev-parse','--short','HEAD'], capture_output=True, text=True).stdout.strip())
+                  machine=f'{os.cpu_count()} cores, {platform.machine()}', commit=subprocess.run(['git','rev-parse','--short','HEAD'], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip())
     write_json(Path(out), result)
     print(result)

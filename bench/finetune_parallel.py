@@ -17,21 +17,22 @@ if not (data/'records/train.jsonl').exists():
     split(data/'raw/annotations', data/'raw/videos', data/'shots.jsonl', quiet=True)
     convert(data/'raw/annotations', data/'raw/videos', data, data/'shots.jsonl')
 
-def run(name, model, procs=1, batch=4, kill=0, extra=()):
-    "Train in `procs` processes; `kill`: SIGKILL after so many whole steps, then start again. Losses, and seconds"
+def run(name, model, procs=1, batch=4, kill=0, extra=(), then=None):
+    "Train in `procs` processes; `kill`: SIGKILL after so many whole steps, then start again, in `then` processes if told. Losses, and seconds"
     out = tmp/f"{name}-{Path(model).name}"
     shutil.rmtree(out, ignore_errors=True)
-    start = [sys.executable] if not procs else [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs)]
-    cmd = [*start, str(root/'scripts/train.py'), '--model', str(model), '--data', str(data), '--out', str(out), '--batch', str(batch), '--max_steps', str(a.steps), '--epochs', '9', '--match', 'shapes',
+    start = lambda procs: [sys.executable] if not procs else [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs)]
+    cmd = lambda procs, batch: [*start(procs), str(root/'scripts/train.py'), '--model', str(model), '--data', str(data), '--out', str(out), '--batch', str(batch), '--max_steps', str(a.steps), '--epochs', '9', '--match', 'shapes',
            '--lr', '2e-4', '--frames', '2', '--schedule', 'constant', '--device', 'cpu', '--quiet', '--cache', 'disk', '--cache_dir', str(tmp/f'features-{name}'), *extra]
     env,t = dict(os.environ, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', SHOTLUCK_DEBUG='1', PYTHONPATH=f"{root}:{os.environ.get('PYTHONPATH','')}"), time.time()
     if kill:
-        with subprocess.Popen(cmd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
+        with subprocess.Popen(cmd(procs, batch), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
             while job.poll() is None and not any(int(c.name.split('-')[1])>=kill for c in out.glob('steps/checkpoint-*')): time.sleep(.05)
             if job.poll() is not None: raise SystemExit(f"{name}: ended before it could be killed")
             for c in [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]: c.kill()
         assert not (out/'config.json').exists()
-    r = subprocess.run(cmd, env=env, capture_output=True, text=True)
+    if then is not None: procs,batch = then,batch*procs//max(then, 1)
+    r = subprocess.run(cmd(procs, batch), env=env, capture_output=True, text=True)
     if r.returncode: raise SystemExit(f"{name}: exit code {r.returncode}\n{r.stdout[-1500:]}\n{r.stderr[-6000:]}")
     return pd.read_csv(out/'metrics.csv').loss.tolist(), time.time()-t
 
@@ -42,7 +43,7 @@ def keep(name, losses, ref, seconds):
     print(name, rows[name], flush=True)
 
 fixtures = root/'nbs/fixtures/tinyllava'
-models = dict(nano='nano', **{k:next((fixtures/k).glob('bczhou/*B')) for k in ('llama_gqa','stablelm','phi')})
+models = dict(nano='nano', **{k:next((fixtures/k).glob('bczhou/*B')) for k in ('llama_gqa','llama_mha','stablelm','phi')})
 def still(folder): # The same checkpoint without dropout, whose draws would differ between processes
     new = tmp/'still'/folder.name
     if not new.exists():
@@ -64,6 +65,8 @@ for k in (2,3):
 cases['nano: accumulate 4'] = lambda: run('acc', 'nano', 0, 1, extra=('--accumulate', '4'))
 cases['nano: DDP, accumulate 2'] = lambda: run('ddpacc', 'nano', 2, 1, extra=('--accumulate', '2'))
 cases['nano: killed and resumed'] = lambda: run('kill', 'nano', 0, kill=8, extra=save)
+cases['nano: DDP, killed and resumed by 1 process'] = lambda: run('ddpkill1', 'nano', 2, 2, kill=8, extra=save, then=1)
+cases['nano: 1 process, killed and resumed by DDP'] = lambda: run('killddp', 'nano', 1, 4, kill=8, extra=save, then=2)
 cases['nano: DDP, killed and resumed'] = lambda: run('ddpkill', 'nano', 2, 2, kill=8, extra=save)
 for k,extra in dict(cache_off=('--cache','off'), cache_memory=('--cache','memory'), full_logits=('--full_logits',), checkpointing=('--checkpointing',), no_workers=('--workers','-1')).items():
     cases[f'nano: {k}'] = lambda k=k, extra=extra: run(k, 'nano', 0, extra=extra)
