@@ -1,14 +1,15 @@
 """Speed and memory of fine-tuning against stock Trainer + stock Llava: python bench/finetune.py [speed] [memory] [processes] [first] [order]; adds to bench/finetune.json
 
 speed: a small model proportioned like 1.5b at 8 frames x 81 tokens, videos of four shots, 640x360, 3 epochs, same batches, workers (none: decoding is part of the step) and threads; memory: peak at a 32k vocabulary and 1,300 tokens a record;
-processes: 2 processes against 1 from filled features, one thread each; first: seconds to the first step on 20,000 records; order: cost of an epoch's order a record, 1k to 100k records"""
+processes: 2 processes against 1 from filled features, one thread each; first: seconds to the first step on 20,000 records; order: cost of an epoch's order and of the cache a record, 1k to 100k records"""
 import json, os, subprocess, sys, tempfile, time
 from functools import partial
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
 from shotluck.batches import Batcher, Order, RecordData
-from shotluck.cache import Pixels
+from safetensors.torch import save_file
+from shotluck.cache import DiskBank, Pixels
 from shotluck.cost import flops
 from shotluck.files import read_json, write_json, write_jsonl
 from shotluck.finetune import FinetuneCfg, finetune, save_model
@@ -184,12 +185,20 @@ def first(tmp, n=20_000):
 def order(tmp):
     rows,rng = {}, np.random.default_rng(0)
     model,tok = load_model('nano', device='cpu')
+    write_video(tmp/'0.mp4', np.zeros((4,64,64,3), np.uint8))
+    bank,x = DiskBank(model, tmp, tmp/'features'), torch.zeros(8, model.tokens_per_frame, model.config.vision_config.hidden_size)
+    there = 0
     for n in (1000, 10_000, 100_000):
         lens = rng.integers(100, 1500, n).tolist()
         t = time.perf_counter(); list(Order(lens, 32, lambda: 0)); a = time.perf_counter()-t
         recs = [dict(id=f'v{i}/caption/1', video=f'{i}.mp4', task='caption', shots=[[0,100]], fps=25, asr=['hello there'], conversations=[{'from':'human','value':'<image>'},{'from':'gpt','value':'a red circle moves left'}]) for i in range(n)]
         t = time.perf_counter(); RecordData(recs, model, tok, FinetuneCfg()); b = time.perf_counter()-t
-        rows[n] = dict(order_us=round(a/n*1e6, 2), data_us=round(b/n*1e6, 2))
+        for i in range(there, n):                                                       # features that earlier epochs left, written without waiting for the disk
+            p = bank.path('0.mp4', (i,)); p.parent.mkdir(parents=True, exist_ok=True); save_file({'x':x}, p)
+        there = n+500
+        t = time.perf_counter(); [bank.store('0.mp4', (i,), x) for i in range(n, there)]; c = time.perf_counter()-t
+        t = time.perf_counter(); [bank.load('0.mp4', (int(i),)) for i in rng.integers(0, n, 2000)]; d = time.perf_counter()-t
+        rows[n] = dict(order_us=round(a/n*1e6, 2), data_us=round(b/n*1e6, 2), cache_store_us=round(c/500*1e6), cache_load_us=round(d/2000*1e6))
     keep('order', dict(microseconds_a_record=rows))
 
 if __name__=='__main__':

@@ -232,14 +232,13 @@ def answer(
     def flush(n):
         now,waiting[:] = waiting[:n], waiting[n:]
         caps = [r for r in now if r['task']=='caption']
+        seen.add(None, sorted(seen.raw))                                                                 # those of summaries too: features are smaller than frames
         if caps:
-            seen.add(None, sorted(set().union(*(need[r['id']] for r in caps))))
             said = predict(model, tokenizer, caps, Path(path).parent, cfg, bank=seen)
             for r in caps: keep(r, said[r['id']])
         for r in (r for r in now if r['task']=='summary'):
             if 'of' in r: r = dict(r, asr=[texts[o] or '' for o in r['of']])
             if len(r.get('of', ()))==1: keep(r, r['asr'][0]); continue
-            seen.add(None, sorted(need[r['id']]))
             keep(r, predict(model, tokenizer, [r], Path(path).parent, cfg, bank=seen)[r['id']])
         seen.keep_only(set().union(*(need[r['id']] for r in waiting)))
     wanted = set().union(*(need[r['id']] for r in waiting))

@@ -57,9 +57,9 @@ def first_frames(
 
 # %% ../nbs/04_model.ipynb #04-008
 def look_at_once(config)->int:
-    "Frames that the tower sees at a time: 64 small ones, fewer of many patches"
+    "Frames that the tower sees at a time: 16 small ones, fewer of many patches; more take memory, not less time"
     v = config.vision_config
-    return max(1, min(64, 9216//(v.image_size//v.patch_size)**2))
+    return max(1, min(16, 9216//(v.image_size//v.patch_size)**2))
 
 class VideoLlava(LlavaForConditionalGeneration):
     "LLaVA with pooling; takes `pixel_values` [T, 3, S, S], or the tower's pooled `image_features` [T, N, Dv]"
