@@ -76,11 +76,14 @@ if __name__=='__main__':
     print(len(kinds), 'kinds,', len(ledger), 'rows,', counts, f'{took:.1f} s')
     statuses = {r['video']:r['status'] for r in read_jsonl(d/'shots.jsonl')}
     want,rng,died = files_of(d), random.Random(0), Counter()
-    for k in range(kills): # start anew, kill at a random moment, run to the end
+    def clear():
         for f in [d/'shots.jsonl', d/'.shots.jsonl.journal', d/'ledger.csv', d/'.convert.json']: f.unlink(missing_ok=True)
         shutil.rmtree(d/'records')
+    clear(); t = time.time(); subprocess.run([sys.executable,__file__,'child',str(d)], check=True); whole = time.time()-t     # starting Python included
+    for k in range(kills): # start anew, kill at a random moment of the work, run to the end
+        clear()
         p = subprocess.Popen([sys.executable,__file__,'child',str(d)], start_new_session=True)
-        time.sleep(rng.uniform(.3, took+1)); died['finished before' if p.poll() is not None else 'killed'] += 1
+        time.sleep(rng.uniform(whole-took-.2, whole)); died['finished before' if p.poll() is not None else 'killed'] += 1
         try: os.killpg(p.pid, signal.SIGKILL)
         except ProcessLookupError: pass
         p.wait(); run(d)

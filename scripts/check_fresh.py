@@ -21,16 +21,50 @@ def finetune_table()->str:
     from shotluck.files import read_json
     par,one = read_json(root/'bench'/'finetune_parallel.json'), read_json(root/'bench'/'finetune.json')
     rows = [f"| {k} | {v['largest_difference']:.1e} |" for k,v in par.items() if not k.endswith('command')]
-    m,f = one['memory'],one['first']
-    return ("Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families:\n\n| run | difference |\n|---|---|\n"+'\n'.join(rows)+
-            f"\n\nAgainst stock Trainer and stock Llava (`python bench/finetune.py`, a small model on 2 busy cores): peak memory at a 32k vocabulary and {m['tokens']} tokens a record: {m['ratio']:.2f} ×, time to the first step on {f['records']:,} records: {f['ratio']:.2f} ×. Speed-ups are not measured yet: the machine was never quiet.")
+    m,f,v,p = (one[k] for k in ('memory','first','speed','processes'))
+    speed = '\n'.join(f"| {k} | {r['samples_per_s']} | {' '.join(map(str, r['each_epoch']))} | {r.get('run_ratio', 1)} × | {r.get('later_ratio', 1)} × |" for k,r in v['rows'].items())
+    load = one['order']['microseconds_a_record']
+    return (f"""Against stock Trainer and stock Llava, which decode and encode at every step (`python bench/finetune.py`; a small model with `1.5b`'s proportions, {v['records']} records of {v['videos']} videos, {v['epochs']} epochs, the same batches and losses, {v['cores']} cores without a GPU; decoding is {v['decode_share_of_stock_run']:.0%} of stock's time, the tower {v['tower_share_of_flops']:.0%} of the operations). Each row changes one thing:
+
+| run | samples/s | of each epoch | whole run | later epochs |
+|---|---|---|---|---|
+{speed}
+
+With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f['records']:,} records: {f['ratio']:.2f} ×. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. Cost of a record's order and of its features on disk: {load['1000']['order_us']} and {load['1000']['cache_load_us']} µs at 1,000 records, {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000.
+
+Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families:
+
+| run | difference |
+|---|---|
+"""+'\n'.join(rows))
+
+def measured()->str:
+    "What the other stages cost, as markdown"
+    from shotluck.files import read_json
+    b = {k:read_json(root/'bench'/f'{k}.json') for k in 'convert_speed prepare_speed exact_frames bad_files load evaluate_generate evaluate_score caption shots'.split()}
+    c = {r['videos']:r for r in b['convert_speed']['rows']}; small,big = c[20023],c[134000]
+    p,g,cap = b['prepare_speed']['ratios'], b['evaluate_generate'], {r['what']:r['median'] for r in b['caption']['rows']}
+    ratio = lambda start: next(v for k,v in p.items() if k.startswith(start))
+    long = ', '.join(f"{r['peak_mb']:.0f} MB at {r['minutes']} min" for r in b['caption']['long'])
+    rows = [('convert, 20,023 videos, 1 process', f"{small['convert_over_json']} × the CPU of plain `json.load` and `json.dump` of the annotations; a run that finds nothing new {small['no_change_over_load']} × the `json.load`", 'convert_speed'),
+            ('convert, 134,000 videos, 1 process', f"{big['convert_over_json']} ×, {big['convert 1 worker']['wall']:.0f} s, {big['convert 1 worker']['peak_mb']} MB", 'convert_speed'),
+            ('probing a video of 16 s', f"{b['convert_speed']['probing']['ms_a_video']} ms of CPU", 'convert_speed'),
+            ('raw videos to 16 frames of each shot', f"{ratio('raw to arrays'):.1f} × less CPU than cutting clips with ffmpeg and reading them", 'prepare_speed'),
+            ('`shotluck-split --write`', f"{ratio('write clips'):.1f} × less CPU than an ffmpeg call for each shot, {ratio('bytes ours'):.2f} × the bytes, SSIM {ratio('SSIM'):+.4f}", 'prepare_speed'),
+            ('frames of all shots in one pass', f"{ratio('one pass / one by one'):.2f} × the CPU of reading clips one by one, {ratio('one pass / plain PyAV'):.2f} × a plain PyAV loop, {ratio('one pass / plain decord'):.2f} × decord", 'prepare_speed'),
+            ('predictions, `nano`, 400 shapes records', f"{g['ratio']['cold']} × the captions/s of stock `generate` one by one, from raw videos; {g['ratio']['with_controls']} × with the controls blank and other; {g['ratio']['disk']} × with `--cache_dir` filled by a run before; the same texts", 'evaluate_generate'),
+            ('scores of 4,000 shots and 4,000 summaries, 1,000 draws', f"{b['evaluate_score']['ratio']} × the time of calling pycocoevalcap's scorers once, {b['evaluate_score']['peak_gb']['ours']} GB", 'evaluate_score'),
+            ('`shotluck-caption` on a trailer of 52 s, without imports and model', f"{cap[chr(101)+'verything else / PySceneDetect'+chr(39)+'s command']} × the CPU of PySceneDetect's own command", 'caption'),
+            ('its memory on a made film', f"{long}; {b['caption']['long'][0]['loaded_mb']:.0f} MB of it are Python, torch and `nano`", 'caption'),
+            ('loading a checkpoint of 2.2 GB', f"{max(r['ratio'] for r in b['load']['rows'])} × its size of anonymous memory", 'load')]
+    return '| what | measured | `python bench/…` |\n|---|---|---|\n'+'\n'.join(f'| {a} | {m} | `{k}.py` |' for a,m,k in rows)
 
 def readme()->str:
     "index.ipynb as markdown, not executed; the title cell's first line is the package's name"
     nb = nbformat.read(root/'nbs'/'index.ipynb', 4)
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     text,_ = MarkdownExporter().from_notebook_node(nb)
-    return '<!-- Made from nbs/index.ipynb and bench/demo.json by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table()).replace('<!-- finetune table -->', finetune_table()).replace('](images/', '](nbs/images/')+'\n'
+    return '<!-- Made from nbs/index.ipynb and bench/demo.json by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table()).replace('<!-- finetune table -->', finetune_table()).replace('<!-- measured -->', measured()).replace('](images/', '](nbs/images/')+'\n'
 
 def state():
     files = [*sorted((root/'shotluck').glob('*.py')), *sorted((root/'nbs').glob('*.ipynb'))]
