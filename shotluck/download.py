@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['S2S', 'DATASETS', 'VIDEOS', 'CLIPS', 'GONE', 'film_dir', 'copy_film', 'hub_files', 'room', 'fetch_files',
            'fetch_annotations', 'wanted_videos', 'archives', 'unpack_parts', 'hub_videos', 'write_ledger',
-           'read_ledger', 'from_dir', 'why_gone', 'youtube_videos', 'download', 'main']
+           'read_ledger', 'from_dir', 'why_gone', 'youtube_videos', 'drop_changed', 'download', 'main']
 
 # %% ../nbs/01_download.ipynb #01-002
 import csv, os, re, shutil, sys
@@ -311,6 +311,18 @@ def youtube_videos(
     return {w:('ok','') if _whole_file(videos, w) else done.get(w, ('unavailable', 'the meta table does not know it')) for w in wanted}
 
 # %% ../nbs/01_download.ipynb #01-011
+def drop_changed(data)->dict: # {name: bytes} of what was fetched before and is as it was
+    "Remove videos that are not as long as when they were fetched, so that they are fetched again"
+    raw = Path(data)/'raw'
+    sizes = read_json(raw/'.sizes.json') if (raw/'.sizes.json').exists() else {}
+    for n,size in list(sizes.items()):
+        p = inside(raw/'videos', n)
+        if not p.exists(): del sizes[n]
+        elif p.stat().st_size!=size:
+            print(f"{p}: {p.stat().st_size:,} bytes, {size:,} when it was fetched: fetching it again", file=sys.stderr)
+            p.unlink(); del sizes[n]
+    return sizes
+
 def download(
     dataset:str='sample', # What to get: sample, or one of `DATASETS`
     data='data',          # Folder; files go to `raw` in it
@@ -333,11 +345,14 @@ def download(
     if source not in ('hub','youtube'): raise ValueError(f"videos come from hub or youtube, got {source!r}")
     if not folder: fetch_annotations(dataset, data, workers=workers, quiet=quiet, **{k:v for k,v in kw.items() if k in ('endpoint','wait')})
     if annotations_only: return {}
+    sizes = drop_changed(data)
     if folder: rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
     else:
         wanted = wanted_videos(data, shard, limit)
         if source=='youtube': rows = youtube_videos(data, wanted, workers=workers or 2, timeout=timeout, quiet=quiet, shard=shard, **{k:v for k,v in kw.items() if k=='url'})
         else: rows = hub_videos(data, wanted, quiet=quiet, workers=workers, **{k:v for k,v in kw.items() if k!='url'})
+    videos = Path(data)/'raw'/'videos'
+    write_json(Path(data)/'raw'/'.sizes.json', {**sizes, **{n:inside(videos, n).stat().st_size for n,(s,_) in rows.items() if s=='ok'}})
     write_ledger(Path(data)/(f"download-{shard.replace('/', '-of-')}.csv" if shard else 'download.csv'), rows)
     return rows
 
