@@ -183,6 +183,7 @@ def hub_videos(
         for g in groups:
             def get(i): return fetch_files({g[i]:found[g[i]]}, Path(data)/'raw'/'parts', repo, 1, True, **kw)[0]
             for name,status,reason in unpack_parts([found[n]['size'] for n in g], get, data, lack, quiet=quiet, spacing=spacing): rows[name] = (status,reason)
+            for n in g: (Path(data)/'raw'/'parts'/n).unlink(missing_ok=True)                 # what a killed run had fetched and this one did not need
     return {**{n:v for n,v in rows.items() if v[0]!='ok'}, **{w:('ok','') if _whole_file(videos, w) else ('unavailable','not in the archive') for w in wanted}}
 
 def _whole_file(folder, name):
@@ -346,6 +347,7 @@ def download(
     if not folder: fetch_annotations(dataset, data, workers=workers, quiet=quiet, **{k:v for k,v in kw.items() if k in ('endpoint','wait')})
     if annotations_only: return {}
     sizes = drop_changed(data)
+    for p in [] if shard else [p for d in ('annotations','parts','videos','.unpack') for p in (Path(data)/'raw'/d).glob('.part-*')]: shutil.rmtree(p) if p.is_dir() else p.unlink()     # of a run that was killed
     if folder: rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
     else:
         wanted = wanted_videos(data, shard, limit)
