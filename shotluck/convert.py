@@ -218,7 +218,7 @@ def convert(
     annotations,         # Annotation files or folder
     videos_dir,          # Folder of the videos
     out_dir,             # Folder; records go to `records/<split>.jsonl`, the ledger to `ledger.csv`
-    shots=None,          # shots.jsonl of the split stage; None: it is made, or brought up to date, in `out_dir`
+    shots=None,          # shots.jsonl of the split stage; None: videos are probed as it does, what is new or changed at each run
     tasks=TASKS,         # Tasks to make records of
     keep_leaks:bool=False,# Keep training rows whose source is in val or test?
     formats=(),          # Other forms to write beside: llava, messages
@@ -232,8 +232,8 @@ def convert(
     if odd := set(formats)-set(FORMATS): raise ValueError(f"formats are {', '.join(FORMATS)}; got {', '.join(sorted(odd))}")
     given,side = bool(shots),side_files(annotations)[1]
     if not given:
-        probe_all(annotations, videos_dir, out_dir/'shots.jsonl', workers=workers, quiet=quiet, shard=shard, engine=engine)
-        shots = shard_path(out_dir/'shots.jsonl', shard)
+        probe_all(annotations, videos_dir, out_dir/'.probed.jsonl', workers=workers, quiet=quiet, shard=shard, engine=engine)
+        shots = shard_path(out_dir/'.probed.jsonl', shard)
     inputs = [(s, f.name, sha256(f)) for s,f in files+[('meta', f) for f in side]]+[sha256(shots) if given else str(videos_dir)]
     key = hashlib.sha256(dumpb([inputs, list(tasks), keep_leaks, list(formats), 2])).hexdigest()
     note,outs,state = out_dir/'.convert.json', {}, [key, sha256(shots)]
@@ -319,7 +319,7 @@ def main(
     keep_leaks:bool=False,  # Keep training rows whose source is in val or test
     report:bool=False,      # Also write report.html: what became of the rows, in pictures
     shard:str='',           # i/n, i from 0: only this part of the videos; a run without it joins the parts
-    engine:str='',          # ray: probe videos that are not in shots.jsonl on a Ray cluster
+    engine:str='',          # ray: without shots.jsonl, probe the videos on a Ray cluster
     workers:int=0,          # Processes; 0: one for each core if there is much to do
     strict:bool=False,      # Exit with 1 if any row is not ok
     quiet:bool=False        # No progress bar
