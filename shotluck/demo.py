@@ -114,7 +114,7 @@ def measure(before, model, tok, data, limit:int=0, quiet=False)->dict:
     shots,stories = ([r for r in recs if r['task']==t] for t in ('caption','summary'))
     film = [r for r in read_jsonl(data/'records'/'train.jsonl') if not r['id'].startswith('shapes') and r['task']=='caption']
     bank = FrameBank(model, videos)
-    def say(rs, m=model, bank=bank, **kw): return predict(m, tok, rs, videos, EvaluateCfg(batch=64, quiet=quiet, **kw), bank=bank)
+    def say(rs, m=model, bank=bank, **kw): return predict(m, tok, rs, videos, EvaluateCfg(batch=64, workers=-1, quiet=quiet, **kw), bank=bank)
     untrained = slot_accuracy(say(shots, before, None), shots)
     plain = say(recs)
     blank = say(recs, control='blank')
