@@ -119,7 +119,7 @@ def speed(tmp, videos=16, seconds=10):
     n = len(recs)
     cfg = partial(FinetuneCfg, model=str(model), data=str(tmp/'data'), batch=BATCH, epochs=EPOCHS, lr=5e-4, drop_speech=0, workers=WORKERS or -1, device='cpu', quiet=True)
     f = flops(load_model(model, device='cpu')[0].config, 8, 20, 85, train=True)
-    def row(t, losses, ref=None, base=None, **kw):
+    def row(t, losses, ref=None, base=None):
         each = epochs(t, n)
         r = dict(samples_per_s=round(n*EPOCHS/(t[-1]-t[0]), 2), each_epoch=each, final_loss=losses[-1])
         if base: r.update(run_ratio=round(r['samples_per_s']/base['samples_per_s'], 2), later_ratio=round(np.mean(each[1:])/np.mean(base['each_epoch'][1:]), 2), largest_difference=max(abs(a-b) for a,b in zip(ref, losses)))
@@ -140,11 +140,11 @@ def speed(tmp, videos=16, seconds=10):
 
 def processes(tmp, videos=32, steps=24):
     make_data(tmp/'data', 4*videos, videos, shots=4); make_model(tmp/'model')
-    def run(procs, batch, threads=1):
+    def run(procs, batch):
         out = tmp/f'{procs}-{batch}'
         cmd = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs), str(root/'scripts/train.py'), '--model', str(tmp/'model'), '--data', str(tmp/'data'), '--out', str(out), '--batch', str(batch),
                '--epochs', '9', '--max_steps', str(steps), '--lr', '1e-4', '--schedule', 'constant', '--device', 'cpu', '--quiet', '--cache', 'disk', '--cache_dir', str(tmp/'features'), '--workers', '-1', '--log_steps', '1']
-        r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS=str(threads), HF_HUB_OFFLINE='1'), capture_output=True, text=True)
+        r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1'), capture_output=True, text=True)
         if r.returncode: raise SystemExit(r.stderr[-3000:])
         m = pd.read_csv(out/'metrics.csv')
         return m.samples_per_s.iloc[4:].median(), m.loss.tolist()

@@ -6,12 +6,11 @@ from shotluck.files import sha256, write_json
 
 root = Path(__file__).resolve().parent.parent
 def child(data, url):
-    from shotluck.download import DATASETS, download
-    os.environ.update(HF_TOKEN='secret')
     import shotluck.download as d
+    os.environ.update(HF_TOKEN='secret')
     videos = d.hub_videos
     d.hub_videos = lambda *a, **k: videos(*a, **{**k, 'spacing':1<<18})                     # points to go on at, as far apart in these 12 MB as 64 MB are in the real archive
-    download('shot2story-20k', data, quiet=True, endpoint=url, wait=.01)
+    d.download('shot2story-20k', data, quiet=True, endpoint=url, wait=.01)
 
 def files(data): return {str(f.relative_to(data)):sha256(f) for f in sorted(data.rglob('*')) if f.is_file() and not f.name.startswith('.sizes')}
 

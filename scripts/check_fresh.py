@@ -41,9 +41,10 @@ Largest difference of the loss from one process's in 20 steps at the same global
 def measured()->str:
     "What the other stages cost, as markdown"
     from shotluck.files import read_json
-    b = {k:read_json(root/'bench'/f'{k}.json') for k in 'convert_speed prepare_speed exact_frames bad_files load evaluate_generate evaluate_score caption shots'.split()}
+    b = {k:read_json(root/'bench'/f'{k}.json') for k in 'convert_speed prepare_speed load evaluate_generate evaluate_score caption'.split()}
     c = {r['videos']:r for r in b['convert_speed']['rows']}; small,big = c[20023],c[134000]
     p,g,cap = b['prepare_speed']['ratios'], b['evaluate_generate'], {r['what']:r['median'] for r in b['caption']['rows']}
+    beside = cap["everything else / PySceneDetect's command"]
     ratio = lambda start: next(v for k,v in p.items() if k.startswith(start))
     long = ', '.join(f"{r['peak_mb']:.0f} MB at {r['minutes']} min" for r in b['caption']['long'])
     rows = [('convert, 20,023 videos, 1 process', f"{small['convert_over_json']} × the CPU of plain `json.load` and `json.dump` of the annotations; a run that finds nothing new {small['no_change_over_load']} × the `json.load`", 'convert_speed'),
@@ -54,7 +55,7 @@ def measured()->str:
             ('frames of all shots in one pass', f"{ratio('one pass / one by one'):.2f} × the CPU of reading clips one by one, {ratio('one pass / plain PyAV'):.2f} × a plain PyAV loop, {ratio('one pass / plain decord'):.2f} × decord", 'prepare_speed'),
             ('predictions, `nano`, 400 shapes records', f"{g['ratio']['cold']} × the captions/s of stock `generate` one by one, from raw videos; {g['ratio']['with_controls']} × with the controls blank and other; {g['ratio']['disk']} × with `--cache_dir` filled by a run before; the same texts", 'evaluate_generate'),
             ('scores of 4,000 shots and 4,000 summaries, 1,000 draws', f"{b['evaluate_score']['ratio']} × the time of calling pycocoevalcap's scorers once, {b['evaluate_score']['peak_gb']['ours']} GB", 'evaluate_score'),
-            ('`shotluck-caption` on a trailer of 52 s, without imports and model', f"{cap[chr(101)+'verything else / PySceneDetect'+chr(39)+'s command']} × the CPU of PySceneDetect's own command", 'caption'),
+            ('`shotluck-caption` on a trailer of 52 s, without imports and model', f"{beside} × the CPU of PySceneDetect's own command", 'caption'),
             ('its memory on a made film', f"{long}; {b['caption']['long'][0]['loaded_mb']:.0f} MB of it are Python, torch and `nano`", 'caption'),
             ('loading a checkpoint of 2.2 GB', f"{max(r['ratio'] for r in b['load']['rows'])} × its size of anonymous memory", 'load')]
     return '| what | measured | `python bench/…` |\n|---|---|---|\n'+'\n'.join(f'| {a} | {m} | `{k}.py` |' for a,m,k in rows)
@@ -64,7 +65,7 @@ def readme()->str:
     nb = nbformat.read(root/'nbs'/'index.ipynb', 4)
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     text,_ = MarkdownExporter().from_notebook_node(nb)
-    return '<!-- Made from nbs/index.ipynb and bench/demo.json by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table()).replace('<!-- finetune table -->', finetune_table()).replace('<!-- measured -->', measured()).replace('](images/', '](nbs/images/')+'\n'
+    return '<!-- Made from nbs/index.ipynb and the files of bench/ by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'+text.strip().replace('<!-- demo table -->', demo_table()).replace('<!-- finetune table -->', finetune_table()).replace('<!-- measured -->', measured()).replace('](images/', '](nbs/images/')+'\n'
 
 def state():
     files = [*sorted((root/'shotluck').glob('*.py')), *sorted((root/'nbs').glob('*.ipynb'))]

@@ -234,9 +234,10 @@ def convert(
     if not given:
         probe_all(annotations, videos_dir, out_dir/'.probed.jsonl', workers=workers, quiet=quiet, shard=shard, engine=engine)
         shots = shard_path(out_dir/'.probed.jsonl', shard)
-    inputs = [(s, f.name, sha256(f)) for s,f in files+[('meta', f) for f in side]]+[sha256(shots) if given else str(videos_dir)]
+    shots_sum = sha256(shots)
+    inputs = [(s, f.name, sha256(f)) for s,f in files+[('meta', f) for f in side]]+[shots_sum if given else str(videos_dir)]
     key = hashlib.sha256(dumpb([inputs, list(tasks), keep_leaks, list(formats), 2])).hexdigest()
-    note,outs,state = out_dir/'.convert.json', {}, [key, sha256(shots)]
+    note,outs,state = out_dir/'.convert.json', {}, [key, shots_sum]
     if not shard and note.exists() and (old := read_json(note)).get('key')==state and all(_stat(out_dir/p)==s for p,s in old['outputs'].items()): return old['counts']
     def results(): return _converted(files, _lines(shots), tuple(tasks), shard, workers)
     if shard:

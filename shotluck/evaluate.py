@@ -196,10 +196,10 @@ def predict(
             mine = [b for b in window if number[b[0][1].id]%size==rank and not all(e.id in done for _,e,_ in b)]
             bar.update(len(window)-len(mine))
             if not bank: kept.kept.clear()                                               # of one window at a time
-            broken = {}
             want = {}
             for _,e,video in (x for b in mine for x in b): want.setdefault(video, []).extend(k for s in e.frames for k in s)
-            if blank is None: broken = {v:str(e) for v,e in kept.fill({v:ks for v,ks in want.items() if ks}, cfg.workers if len(want)>8 else -1, quiet=True, strict=failed is None).items()}
+            look = {v:ks for v,ks in want.items() if ks and blank is None}
+            broken = {v:str(e) for v,e in kept.fill(look, cfg.workers if len(look)>8 else -1, quiet=True, strict=failed is None).items()}
             for b in mine:
                 lost.update({e.id:broken[v] for _,e,v in b if v in broken})
                 if b := [x for x in b if x[2] not in broken]:
