@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np, torch, transformers
 from fastcore.basics import patch
 from torch import nn
-from transformers import AutoTokenizer, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
+from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
+from transformers.generation.logits_process import TopPLogitsWarper
 from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast, LlavaMultiModalProjector
 
 from .files import read_json, write_json
@@ -121,13 +122,25 @@ def generate(
     top_p:float=1,  # Draw among the likeliest words that have this share of the probability
     seed:int=0      # The same seed draws the same words for the same batch
 )->list:            # B texts
-    "Greedy or sampled answers"
-    how = dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0) if temperature else dict(do_sample=False)
-    x = model.embed(batch['input_ids'], image_features)
-    with torch.random.fork_rng(enabled=bool(temperature)):
-        if temperature: torch.manual_seed(seed)
-        ids = model.generate(inputs_embeds=x, attention_mask=batch['attention_mask'], max_new_tokens=max_tokens, pad_token_id=tokenizer.pad_token_id, **how)
-    return [t.strip() for t in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    "Greedy or sampled answers; a row that has ended leaves the batch. Of the checkpoint's generation_config only `eos_token_id` and `suppress_tokens` count"
+    how,device = model.generation_config,model.device
+    ends = torch.tensor([how.eos_token_id] if isinstance(how.eos_token_id, int) else how.eos_token_id or [], device=device)
+    rng = torch.Generator(device).manual_seed(seed) if temperature else None
+    mask,x = batch['attention_mask'], model.embed(batch['input_ids'], image_features)
+    at,cache = (mask.cumsum(1)-1).clamp(min=0), DynamicCache(config=model.config.text_config)
+    rows,said = list(range(len(mask))), [[] for _ in mask]
+    for _ in range(max_tokens):
+        logits = model(inputs_embeds=x, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:,-1].float()  # B V
+        logits[:,how.suppress_tokens or []] = -torch.inf
+        ids = torch.multinomial(TopPLogitsWarper(top_p)(None, logits/temperature).softmax(1), 1, generator=rng)[:,0] if temperature else logits.argmax(1)
+        for r,t in zip(rows, ids.tolist()): said[r].append(t)
+        on = (~torch.isin(ids, ends)).nonzero()[:,0]
+        if not len(on): break
+        if len(on)<len(rows):
+            cache.batch_select_indices(on)
+            rows,mask,at,ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
+        mask,at,x = nn.functional.pad(mask, (0,1), value=1), at[:,-1:]+1, model.get_input_embeddings()(ids)[:,None]
+    return [t.strip() for t in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
 def make_config(
