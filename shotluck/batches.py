@@ -40,8 +40,7 @@ class Sample(NamedTuple):
     labels:list    # L
     frames:list    # Frame numbers for each shot
     videos:list    # Video of each shot
-    seed:tuple     # What random draws for it follow from
-    also:list=()   # Units of the same videos that other records will need in this view
+    at:tuple       # (record, view), numbers in the data
 
 class RecordData(torch.utils.data.Dataset):
     "Records as `Sample`s; item `epoch*len + i`; `skipped` has the records that cannot be used: id -> (status, reason)"
@@ -85,14 +84,14 @@ class RecordData(torch.utils.data.Dataset):
         epoch,k = divmod(k, len(self.items))
         i,view = self.items[k]
         e = self.kept.get((i,view)) or self.encode(i, view)
-        seed,ids = (e.id, view, epoch, self.cfg.seed), e.input_ids
+        ids = e.input_ids
         if self.cfg.drop_words:                                                                   # a record's own share: some are told whole
-            rng,labels = _rng('drop', *seed), np.array(e.labels)
+            rng,labels = _rng('drop', e.id, view, epoch, self.cfg.seed), np.array(e.labels)
             ids = np.where((rng.random(len(ids))<2*self.cfg.drop_words*rng.random())&(labels!=-100), self.pad, ids).tolist()
-        return Sample(e.id, ids, e.labels, e.frames, self.videos(self.records[i]), seed, (i, view))
+        return Sample(e.id, ids, e.labels, e.frames, self.videos(self.records[i]), (i, view))
 
     def also(self, sample): # Units that other records of the sample's videos need in this view
-        i,view = sample.also
+        i,view = sample.at
         return [u for j in self.siblings.get(self.records[i]['video'], ()) if j!=i and self.cfg.shows(self.records[j])>view for u in self.units(j, view)]
 
     def drop(self, bad):
@@ -122,18 +121,13 @@ class RecordData(torch.utils.data.Dataset):
 # %% ../nbs/05b_batches.ipynb #05b-014
 class Batcher:
     "Collate `Sample`s for the Trainer: padded ids, and what `bank.finish` needs for the frames of all records, in order"
-    def __init__(self, data, bank, noise:float=0):
-        self.data,self.bank = data, bank
-        self.std = noise*torch.stack(list(bank.kept.values())[::7]).std((0,1)) if noise else None
+    def __init__(self, data, bank): self.data,self.bank = data, bank
     def __call__(self, items):
         out,units = collate(items, self.data.pad), [[(v, tuple(s)) for v,s in zip(e.videos, e.frames)] for e in items]
         seen,bad = self.bank.fetch([u for us in units for u in us], [u for e in items for u in self.data.also(e)] if hasattr(self.bank, 'folder') else ())
         bad = {e.id:bad[u] for e,us in zip(items, units) for u in us if u in bad}
         for row,e in zip(out['labels'], items):
             if e.id in bad: row.fill_(-100)
-        if self.std is not None:
-            x = seen['image_features'].split([sum(len(s) for _,s in us) for us in units])
-            seen['image_features'] = torch.cat([f+self.std*torch.from_numpy(_rng('noise', *e.seed).standard_normal(f.shape, np.float32)) for f,e in zip(x, items)])
         return {**out, **seen, 'ids':[e.id for e in items], 'bad':bad}
 
 # %% ../nbs/05b_batches.ipynb #05b-019

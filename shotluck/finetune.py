@@ -53,7 +53,6 @@ class FinetuneCfg:
         repeat:str='',            # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
         concat:int=0,             # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
-        noise:float=0,            # On the features of a frozen tower, in their standard deviations: it keeps few videos from being learnt by heart
         drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
@@ -85,7 +84,7 @@ class FinetuneCfg:
             if not getattr(self, k)>0: raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
         if not 0<=drop_speech<=1: raise ValueError(f"drop_speech is a share between 0 and 1, got {drop_speech}")
         for k,no in {'tower_layers needs tower_lr, the rate of the tower':tower_layers and not tower_lr, 'cache keeps features of a frozen tower: use --cache off with tower_lr':tower_lr and cache in ('memory','disk'),
-                     'noise is made from features in memory: use --cache memory, and no tower_lr':noise and (tower_lr or cache in ('disk','off')), 'deepspeed and fsdp exclude each other':deepspeed and fsdp,
+                     'deepspeed and fsdp exclude each other':deepspeed and fsdp,
                      'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw':optim=='muon' and (deepspeed or fsdp), 'lora_targets needs --llm lora or qlora':lora_targets and llm not in ('lora','qlora'),
                      'eval_steps cannot be used with fsdp':eval_steps and fsdp, 'qlora cannot be used with deepspeed or fsdp':llm=='qlora' and (deepspeed or fsdp)}.items():
             if no: raise ValueError(k)
@@ -235,7 +234,7 @@ def load_for(cfg:FinetuneCfg, device:str):
 def prepare_data(cfg:FinetuneCfg, records:list, model, tok, rank:int=0, world:int=1):
     "The dataset and the bank that feeds it; records whose video is not there or cannot be read are left out"
     data,dtype = RecordData(records, model, tok, cfg), getattr(torch, cfg.dtype)
-    bank = make_bank('off' if cfg.tower_lr else 'memory' if cfg.noise else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world)
+    bank = make_bank('off' if cfg.tower_lr else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world)
     if bank.features and not cfg.quiet and rank==0: print(f"features: at most {bank.bytes/1e9:.2f} GB {'in '+str(bank.folder) if hasattr(bank, 'folder') else 'of memory'}", file=sys.stderr)
     bad = data.missing(cfg.video_dir) if type(bank) is not FrameBank else data.fill(bank, cfg.workers, cfg.quiet or rank>0, (rank,world))
     if world>1 and type(bank) is FrameBank:                                             # each process looked at its share
@@ -262,7 +261,7 @@ def finetune(
     args._n_gpu = min(1, args.n_gpu)                                                    # several GPUs are for torchrun: never DataParallel
     data,bank = prepare_data(cfg, records, model, tok, args.process_index, args.world_size)
     half = torch.autocast(device.split(':')[0], getattr(torch, cfg.dtype)) if cfg.dtype!='float32' else nullcontext()
-    batcher = Batcher(data, bank, cfg.noise)
+    batcher = Batcher(data, bank)
     with half: check_learnable(model, data, Batcher(data, bank))
     if bank.features and (cfg.fsdp or zero_stage(cfg)==3): bank.model = own_tower(model)
     if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1)//args.world_size))>0:
