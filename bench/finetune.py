@@ -82,7 +82,7 @@ def stock(cfg, steps=-1, decoded=False):
     if decoded: [bank.fetch([(r['video'], tuple(k for s in item.frames for k in s))]) for r,item in zip(rows, (data[i] for i in range(len(data))))]
     class Stock(Trainer):
         def _get_train_sampler(self, *a): return Order(data.lengths, cfg.batch, lambda: self.state.global_step//per, cfg.seed)
-    args = TrainingArguments(tempfile.mkdtemp(), num_train_epochs=cfg.epochs, max_steps=steps, per_device_train_batch_size=cfg.batch, learning_rate=cfg.lr, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, adam_beta2=.98,
+    args = TrainingArguments(tempfile.mkdtemp(), num_train_epochs=cfg.epochs, max_steps=steps, per_device_train_batch_size=cfg.batch, learning_rate=cfg.lr, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup,
                              logging_steps=1, save_strategy='no', report_to='none', disable_tqdm=True, log_level='error', remove_unused_columns=False, dataloader_num_workers=WORKERS, dataloader_persistent_workers=WORKERS>0, use_cpu=True, dataloader_pin_memory=False)
     tr = Stock(model, args, train_dataset=data, data_collator=StockBatch(data, own, bank), processing_class=tok, callbacks=[clock])
     tr.train()

@@ -24,13 +24,13 @@ def finetune_table()->str:
     m,f,v,p = (one[k] for k in ('memory','first','speed','processes'))
     speed = '\n'.join(f"| {k} | {r['samples_per_s']} | {' '.join(map(str, r['each_epoch']))} | {r.get('run_ratio', 1)} × | {r.get('later_ratio', 1)} × |" for k,r in v['rows'].items())
     load = one['order']['microseconds_a_record']
-    return (f"""Against stock Trainer and stock Llava, which decode and encode at every step (`python bench/finetune.py`; a small model with `1.5b`'s proportions, {v['records']} records of {v['videos']} videos, {v['epochs']} epochs, the same batches and losses, {v['cores']} cores without a GPU; decoding is {v['decode_share_of_stock_run']:.0%} of stock's time, the tower {v['tower_share_of_flops']:.0%} of the operations). Each row changes one thing:
+    return (f"""Against stock Trainer and stock Llava, which decode and encode at every step (`python bench/finetune.py`; a small model with `1.5b`'s proportions, {v['records']} records of {v['videos']} videos, {v['epochs']} epochs, the same batches and losses, {v['cores']} cores without a GPU; decoding is {v['decode_share_of_stock_run']:.0%} of stock's time, the tower {v['tower_share_of_flops']:.0%} of the operations). Each row below *ours* changes one thing of it:
 
 | run | samples/s | of each epoch | whole run | later epochs |
 |---|---|---|---|---|
 {speed}
 
-With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f['records']:,} records: {f['ratio']:.2f} ×. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. Cost of a record's order and of its features on disk: {load['1000']['order_us']} and {load['1000']['cache_load_us']} µs at 1,000 records, {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000.
+With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f["records"]:,} records: {f["ratio"]:.2f} × stock's. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. Cost of a record's order and of its features on disk: {load['1000']['order_us']} and {load['1000']['cache_load_us']} µs at 1,000 records, {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000.
 
 Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families:
 
@@ -55,7 +55,7 @@ def measured()->str:
             ('frames of all shots in one pass', f"{ratio('one pass / one by one'):.2f} × the CPU of reading clips one by one, {ratio('one pass / plain PyAV'):.2f} × a plain PyAV loop, {ratio('one pass / plain decord'):.2f} × decord", 'prepare_speed'),
             ('predictions, `nano`, 400 shapes records', f"{g['ratio']['cold']} × the captions/s of stock `generate` one by one, from raw videos; {g['ratio']['with_controls']} × with the controls blank and other; {g['ratio']['disk']} × with `--cache_dir` filled by a run before; the same texts", 'evaluate_generate'),
             ('scores of 4,000 shots and 4,000 summaries, 1,000 draws', f"{b['evaluate_score']['ratio']} × the time of calling pycocoevalcap's scorers once, {b['evaluate_score']['peak_gb']['ours']} GB", 'evaluate_score'),
-            ('`shotluck-caption` on a trailer of 52 s, without imports and model', f"{beside} × the CPU of PySceneDetect's own command", 'caption'),
+            ('`shotluck-caption` on a trailer of 52 s, without imports and model', f"{beside} × the CPU of PySceneDetect's own command, {cap['… / the command without its imports']} × of that without its imports", 'caption'),
             ('its memory on a made film', f"{long}; {b['caption']['long'][0]['loaded_mb']:.0f} MB of it are Python, torch and `nano`", 'caption'),
             ('loading a checkpoint of 2.2 GB', f"{max(r['ratio'] for r in b['load']['rows'])} × its size of anonymous memory", 'load')]
     return '| what | measured | `python bench/…` |\n|---|---|---|\n'+'\n'.join(f'| {a} | {m} | `{k}.py` |' for a,m,k in rows)

@@ -10,6 +10,7 @@ __all__ = ['SETTINGS', 'WORDS', 'truth_of', 'slot_accuracy', 'story_accuracy', '
 # %% ../nbs/08_demo.ipynb #08-002
 import os, sys, threading, time
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 
 from .files import command, read_json, read_jsonl, whole, write_json, write_text
@@ -92,9 +93,7 @@ def bar(r:dict)->list: # [(what, value, '≥' or '≤', bound), …]
              'summary.names':.85, 'summary.shapes':.6, 'controls.reversed_flip':.8, 'film.own':r['film']['other']+.3}
     most = {'before.motion':ch['motion']+.1, 'before.name':ch['name']+.1, 'controls.blank_colour':ch['colour']+.1, 'controls.blank_motion':ch['motion']+.1, 'controls.blank_summary':.05,
             'controls.shuffled_left_right':.65, 'controls.no_speech_name':ch['name']+.1}
-    def at(k):
-        for part in k.split('.'): r_ = (r_ if part!=k.split('.')[0] else r)[part]
-        return r_
+    at = lambda k: reduce(lambda d,part: d[part], k.split('.'), r)
     return [(k, at(k), '≥', b) for k,b in least.items()]+[(k, at(k), '≤', b) for k,b in most.items()]
 
 def missed(r:dict, part='')->list:
@@ -108,7 +107,7 @@ SETTINGS = dict(views=24, repeat='bbb=2,sintel=2,sintel_trailer_360p/summary=10'
 def measure(before, model, tok, data, limit:int=0, quiet=False)->dict:
     "Accuracies, controls and scores of a fine-tuned model on the test shapes, and its memory of the film"
     from shotluck.evaluate import EvaluateCfg, predict, score
-    from shotluck.finetune import FrameBank
+    from shotluck.cache import FrameBank
     data = Path(data)
     videos,recs = data/'raw'/'videos', [r for r in read_jsonl(data/'records'/'test.jsonl')][:limit or None]
     shots,stories = ([r for r in recs if r['task']==t] for t in ('caption','summary'))

@@ -168,7 +168,10 @@ def hub_videos(
     wanted:list,       # Names
     repo:str=VIDEOS,   # The repo of the parts
     endpoint:str=None, # The hub's address
-    quiet:bool=False, spacing:int=1<<26, workers:int=0, **kw
+    quiet:bool=False,  # No progress bar?
+    spacing:int=1<<26, # Bytes of the stream between two places to go on from
+    workers:int=0,     # Processes that check videos; 0: one for each core
+    **kw               # For `stream_tar`
 )->dict:               # {name: (status, reason)}
     "The videos from the hub's parts, without a second copy of them on disk"
     videos = Path(data)/'raw'/'videos'
@@ -213,7 +216,10 @@ def from_dir(
     folder,           # What was fetched by other means: annotations, videos, archives or their parts, in any subfolder
     wanted:list=None, # Names; None: what the annotations say after those of `folder` were taken
     timeout:float=60, # Seconds a video may take to be looked at
-    workers:int=0, quiet:bool=False, shard:str='', limit:int=0
+    workers:int=0,    # Processes; 0: one for each core
+    quiet:bool=False, # No progress bar?
+    shard:str='',     # i/n: only this part of the videos
+    limit:int=0       # Videos at most; 0: all
 )->dict:              # {name: (status, reason)}
     "Take files that were fetched by other means, each verified; `SHA256SUMS` in the folder is used if it is there"
     folder,raw = Path(folder), Path(data)/'raw'
@@ -292,7 +298,10 @@ def youtube_videos(
     wanted:list,    # Names
     url:str='https://www.youtube.com/watch?v={}', # Where a video is
     height:int=360, # Lines at most
-    workers:int=2, timeout:float=600, quiet:bool=False, shard:str=''
+    workers:int=2,  # Clips fetched at a time
+    timeout:float=600, # Seconds a clip may take
+    quiet:bool=False, # No progress bar?
+    shard:str=''    # i/n: only this part of the clips
 )->dict:            # {name: (status, reason)}
     "Each clip's own section from its source"
     meta = {}

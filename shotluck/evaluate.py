@@ -38,7 +38,7 @@ def _names(text, known, what): # A list separated by commas, or all
 class EvaluateCfg:
     "What to predict, and with which input taken away"
     def __init__(self,
-        model:str='nano',        # Preset, or folder of a checkpoint
+        model:str='nano',        # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
         data:str='data',         # Folder with records/<split>.jsonl
         videos:str='',           # Folder of the videos; empty: raw/videos in `data`
         split:str='test',        # Records to predict: train, val, test
@@ -54,7 +54,7 @@ class EvaluateCfg:
         max_tokens:int=0,        # Tokens an answer may have; 0: 96, 256 for a summary, 32 for a question
         cache_dir:str='',        # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
         batch:int=32,            # Records a step
-        seed:int=0,              # Of the controls
+        seed:int=0,              # Of the controls and the bootstrap
         draws:int=1000,          # Of the bootstrap
         limit:int=0,             # Records at most; 0: all
         device:str='auto',       # auto, cpu, cuda, mps
@@ -221,8 +221,10 @@ def _features(batch, kept, blank, model): # T N Dv of all frames of a batch, Non
     return blank.expand(n, -1, -1) if blank is not None else torch.cat([kept.get(v, idxs) for v,idxs in frames]).to(model.device)
 
 # %% ../nbs/06_evaluate.ipynb #06-021
-def two_stage(model, tokenizer, records:list, videos, cfg:EvaluateCfg, journal=None, bank=None, failed=None)->list:
-    "The records, in which summaries carry the predicted captions of their shots as `told`"
+def two_stage(
+    model, tokenizer, records:list, videos, cfg:EvaluateCfg, journal=None, bank=None, failed=None # As `predict` takes them
+)->list: # The records; a summary of several shots has their predicted captions as `told`
+    "Caption the shots of the summaries, so that `predict` can summarise from the captions"
     parts = {r['id']:[dict(id=f"{r['id']}/shot/{i}", video=r['video'], task='caption', fps=r.get('fps'), shots=[s], asr=[a], seconds=[t])
                       for i,(s,a,t) in enumerate(zip(r['shots'], r['asr'], r.get('seconds') or r['shots']), 1)] for r in records if r['task']=='summary' and len(r['shots'])>1}
     said = predict(model, tokenizer, [p for ps in parts.values() for p in ps], videos, cfg.but(two_stage=False), journal, bank, failed) if parts else {}

@@ -27,7 +27,7 @@ from .trainer import VideoTrainer, last_checkpoint, plot_loss
 class FinetuneCfg:
     "What to train on, what to train, and how"
     def __init__(self,
-        model:str='nano',         # Preset, or folder of a checkpoint
+        model:str='nano',         # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
         data:str='data',          # Folder with records/train.jsonl
         videos:str='',            # Folder of the videos; empty: raw/videos in `data`
         out:str='runs/finetune',  # Folder for the checkpoint
@@ -83,11 +83,15 @@ class FinetuneCfg:
         for k in ('epochs','batch','accumulate','lr','views','lora_r','save_total','log_steps'):
             if not getattr(self, k)>0: raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
         if not 0<=drop_speech<=1: raise ValueError(f"drop_speech is a share between 0 and 1, got {drop_speech}")
-        for k,no in {'tower_layers needs tower_lr, the rate of the tower':tower_layers and not tower_lr, 'cache keeps features of a frozen tower: use --cache off with tower_lr':tower_lr and cache in ('memory','disk'),
-                     'deepspeed and fsdp exclude each other':deepspeed and fsdp,
-                     'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw':optim=='muon' and (deepspeed or fsdp), 'lora_targets needs --llm lora or qlora':lora_targets and llm not in ('lora','qlora'),
-                     'eval_steps cannot be used with fsdp':eval_steps and fsdp, 'qlora cannot be used with deepspeed or fsdp':llm=='qlora' and (deepspeed or fsdp)}.items():
-            if no: raise ValueError(k)
+        whole = not (deepspeed or fsdp)                                               # no part of the model lies in another process
+        for no,why in [(tower_layers and not tower_lr, 'tower_layers needs tower_lr, the rate of the tower'),
+                       (tower_lr and cache in ('memory','disk'), 'cache keeps features of a frozen tower: use --cache off with tower_lr'),
+                       (deepspeed and fsdp, 'deepspeed and fsdp exclude each other'),
+                       (optim=='muon' and not whole, 'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw'),
+                       (lora_targets and llm not in ('lora','qlora'), 'lora_targets needs --llm lora or qlora'),
+                       (eval_steps and fsdp, 'eval_steps cannot be used with fsdp'),
+                       (llm=='qlora' and not whole, 'qlora cannot be used with deepspeed or fsdp')]:
+            if no: raise ValueError(why)
         try: self._times = {k:int(v) for k,v in (p.split('=') for p in repeat.split(',') if p)}
         except ValueError: raise ValueError(f"repeat is a list such as summary=2,film_=5, got {repeat!r}") from None
 
@@ -117,14 +121,15 @@ def linear_layers(model)->list:
 
 def add_lora(
     model,
-    cfg:FinetuneCfg
+    cfg:FinetuneCfg,
+    saved=()      # Names of other parts that are saved with the adapters
 ):                # peft's view of it
     "Put adapters into the language model, in place; all else is frozen"
     from peft import LoraConfig, get_peft_model
     names,want = linear_layers(model), [t for t in cfg.lora_targets.split(',') if t]
     short = sorted({n.split('.')[-1] for n in names})
     if unknown := [t for t in want if t not in short]: raise ValueError(f"lora_targets: this model has no {', '.join(unknown)}, only {', '.join(short)}")
-    return get_peft_model(model, LoraConfig(r=cfg.lora_r, lora_alpha=cfg.lora_alpha, target_modules=[n for n in names if not want or n.split('.')[-1] in want]))
+    return get_peft_model(model, LoraConfig(r=cfg.lora_r, lora_alpha=cfg.lora_alpha, target_modules=[n for n in names if not want or n.split('.')[-1] in want], modules_to_save=list(saved) or None))
 
 def choose_trained(
     model,
@@ -231,7 +236,13 @@ def load_for(cfg:FinetuneCfg, device:str):
             if not p.requires_grad and p.dtype==torch.float32: p.data = p.data.to(getattr(torch, cfg.dtype))
     return model, tok
 
-def prepare_data(cfg:FinetuneCfg, records:list, model, tok, rank:int=0, world:int=1):
+def prepare_data(
+    cfg:FinetuneCfg,
+    records:list,  # As `convert` writes them
+    model, tok,
+    rank:int=0,    # Number of this process
+    world:int=1    # Processes
+):                 # (RecordData, bank)
     "The dataset and the bank that feeds it; records whose video is not there or cannot be read are left out"
     data,dtype = RecordData(records, model, tok, cfg), getattr(torch, cfg.dtype)
     bank = make_bank('off' if cfg.tower_lr else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world)
@@ -294,12 +305,15 @@ def finish(trainer, cfg, data, used):
     trainer.accelerator.wait_for_everyone()
 
 def merged(cfg, state, out):
-    "The base model with its adapters added in and the other trained weights; the adapters alone go to `out/adapter`"
+    "The base model with its adapters added in and the other trained weights; the adapters with the other trained parts go to `out/adapter`"
     base,_ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
     base.config.frames = cfg.frames or base.frames
-    view = add_lora(base, cfg)
-    base.load_state_dict({k:v.float() for k,v in state.items() if 'lora_' in k or 'multi_modal_projector' in k or (cfg.tower_lr and 'vision_tower' in k)}, strict=False)
+    parts,state = ['multi_modal_projector']+['vision_tower']*bool(cfg.tower_lr), {k:v.float() for k,v in state.items()}
+    base.load_state_dict({k:v for k,v in state.items() if any(p in k for p in parts)}, strict=False)
+    view = add_lora(base, cfg, parts)
+    base.load_state_dict({k:v for k,v in state.items() if 'lora_' in k}, strict=False)
     view.save_pretrained(Path(out)/'adapter')
+    write_json(Path(out)/'adapter'/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))
 
 # %% ../nbs/05_finetune.ipynb #05-030
@@ -311,7 +325,7 @@ def cost(
     gpu:str='a100',  # Their kind
     share:float=.35  # Of their operations a second that is reached
 )->dict:
-    "Records, tokens, operations, bytes and hours of a run"
+    "Records, tokens, operations, memory (GB), cache (GB) and hours of a run"
     from shotluck.cost import empty_model, flops, load_config, memory
     from shotluck.convert import plain, prompt
     from shotluck.encode import n_frames
@@ -344,7 +358,7 @@ def main(
 ):
     "Fine-tune a model on records"
     given = [a[2:].split('=')[0].replace('-', '_') for a in sys.argv[1:] if a.startswith('--')]
-    cfg = read_cfg(config, **{k:v for k,v in kwargs.items() if any(k.startswith(g) for g in given)}) if config else FinetuneCfg(**kwargs)
+    cfg = read_cfg(config, **{k:v for k,v in kwargs.items() if k in given or any(k.startswith(g) for g in given if g not in kwargs)}) if config else FinetuneCfg(**kwargs)
     if estimate:
         for k,v in cost(cfg, gpus, gpu).items(): print(f'{k:12}{v:>20,}' if type(v) is not bool else f'{k:12}{str(v):>20}')
         return

@@ -58,7 +58,7 @@ def first_frames(
 
 # %% ../nbs/04_model.ipynb #04-008
 def look_at_once(config)->int:
-    "Frames that the tower sees at a time: 16 small ones, fewer of many patches; more take memory, not less time"
+    "Frames that the tower sees at a time: 16 small ones, fewer of many patches; more at a time would take memory and save no time"
     v = config.vision_config
     return max(1, min(16, 9216//(v.image_size//v.patch_size)**2))
 
@@ -229,7 +229,12 @@ def pick_dtype(dtype):
     if dtype not in kinds.values(): raise ValueError(f"dtype must be one of {', '.join(kinds)}, got {dtype!r}")
     return dtype
 
-def load_own(folder, conf:dict, pool, dtype, device):
+def load_own(
+    folder,
+    conf:dict,   # Its config.json
+    pool:int,    # Pooling; None: the checkpoint's own
+    dtype:torch.dtype, device:str
+):               # (model, tokenizer)
     "A checkpoint that shotluck saved; every key must be there and fit"
     if not isinstance(conf, dict) or conf.get('model_type')!='llava' or 'pool' not in conf:
         kind = conf.get('model_type') if isinstance(conf, dict) else conf
@@ -239,11 +244,11 @@ def load_own(folder, conf:dict, pool, dtype, device):
         config = LlavaConfig.from_pretrained(folder)
         config.pool,pre = pool or config.pool,folder/'preprocessor_config.json'
         if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
-        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device), use_safetensors=True, output_loading_info=True,
+        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
                                                 local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as e: raise ValueError(f"{folder}: not to be loaded: {' '.join(str(e).split())[:200]}") from e
-    wrong = [f"{len(ks)} {what} ({', '.join(map(str, sorted(ks)[:4]))})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
+    wrong = [f"{len(ks)} {what} ({', '.join(sorted(k if isinstance(k, str) else k[0] for k in ks)[:4])})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
     if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")
     model.generation_config.suppress_tokens = [config.image_token_id]                           # <image> is never generated
     return model.to(device).eval(), tokenizer
@@ -268,7 +273,14 @@ def load_model(
     return model, tok
 
 # %% ../nbs/04_model.ipynb #04-020c
-def load_adapter(folder, pool=None, dtype=None, device='cpu', tower=None, merge:bool=True):
+def load_adapter(
+    folder,          # With adapter_config.json and adapter_model.safetensors
+    pool:int=None,   # Pooling; None: the adapter's, else its model's
+    dtype=None,      # torch dtype or its name; None: float32
+    device:str='cpu',
+    tower:str=None,  # As `load_model` takes it
+    merge:bool=True  # Add the adapter to the weights? Else peft's view of both
+):                   # (model, tokenizer)
     "A LoRA adapter, merged into the model that it names (or a `PeftModel`), and the tokenizer"
     from peft import PeftModel
     folder,conf = Path(folder),read_json(Path(folder)/'adapter_config.json')

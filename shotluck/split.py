@@ -146,7 +146,7 @@ def split(
     annotations,             # Annotation files or folder; None: detect the shots of every video in the folder
     videos_dir,              # Folder of the videos
     out,                     # File to write, a line of JSON for each video
-    method:str='annotated',  # 'annotated' where there is an annotation, or the detector to use for all: 'adaptive'
+    method:str='annotated',  # 'annotated' where there is an annotation, or the detector to use for all: 'adaptive' or 'transnet'
     workers:int=0,           # Processes; 0: one for each core
     timeout:float=120,       # Seconds a video may take
     limit:int=0,             # Videos at most; 0: all
@@ -156,6 +156,7 @@ def split(
     engine:str=''            # 'ray': on a Ray cluster
 )->list:                     # The lines written
     "Probe every video once and write where its shots are; what stands in `out` and has not changed is kept"
+    if method not in ('annotated','adaptive','transnet'): raise ValueError(f"method must be 'annotated', 'adaptive' or 'transnet', got {method!r}")
     if check not in ('','decode'): raise ValueError(f"check is 'decode' or nothing, got {check!r}")
     mine,out = shard_of(shard), Path(out)
     jobs = [(v, None if method!='annotated' else s) for v,s in list(listed_videos(annotations, videos_dir).items())[:limit or None] if mine(v)]
@@ -225,7 +226,10 @@ def write_all(
     rows:list,      # Lines of shots.jsonl
     videos_dir,     # Folder of the videos
     out_dir,        # Folder for the clips
-    workers:int=0, timeout:float=600, quiet:bool=False, engine:str=''
+    workers:int=0,  # Processes; 0: one for each core
+    timeout:float=600, # Seconds a video may take
+    quiet:bool=False, # No progress bar?
+    engine:str=''   # 'ray': on a Ray cluster
 )->dict:            # {video: why its clips could not be written}
     "Clip files of all shots of all videos; those that are there and newer than their video are kept"
     jobs = [(r['video'], [s for s in r['shots'] if s and 0<=s[0]<s[1]<=r['frames']]) for r in rows if r['status']=='ok']
@@ -244,7 +248,7 @@ def main(
     data:str='data',         # Folder with raw/annotations and raw/videos; shots.jsonl goes there
     videos:str='',           # Folder of the videos, if elsewhere
     annotations:str='',      # Annotation file or folder, if elsewhere; 'none': detect the shots of every video
-    method:str='annotated',  # annotated, or a detector for all videos: adaptive
+    method:str='annotated',  # annotated, or a detector for all videos: adaptive, transnet
     compare:bool=False,      # Also detect the shots and say how well they agree with the annotation
     write:bool=False,        # Also write a clip file for each shot to clips/
     check:str='',            # decode: decode every frame of every video once
@@ -271,7 +275,14 @@ def main(
         for v,why in lost.items(): print(f"{v}: its clips could not be written ({why})")
     return int(not ok or (strict and len(ok)<len(rows)))
 
-def compare_table(annotations, videos_dir, names, workers=0, timeout=120, quiet=False):
+def compare_table(
+    annotations,    # Annotation files or folder
+    videos_dir,     # Folder of the videos
+    names,          # Videos to look at
+    workers:int=0,  # Processes; 0: one for each core
+    timeout:float=120, # Seconds a video may take
+    quiet:bool=False# No progress bar?
+):                  # DataFrame: precision, recall, f1
     "Detected against annotated cuts, a row for each annotation file"
     import pandas as pd
     table = {}

@@ -37,7 +37,7 @@ def make_optimizer(model, decay:set, cfg):
         if p.requires_grad: groups.setdefault((part_of(n), cfg.weight_decay if n in decay else 0., muon and is_matrix(n, p)), []).append(p)
     if not groups: raise ValueError("nothing is trained: every part is frozen")
     return (Muon if muon else torch.optim.AdamW)([dict(params=ps, lr=rates.get(part) or cfg.lr, weight_decay=wd, muon=mu, part=part) for (part,wd,mu),ps in groups.items()],
-                                                 lr=cfg.lr, betas=(.9,.98))
+                                                 lr=cfg.lr, betas=(.9, .98 if muon else .999))
 
 # %% ../nbs/05c_trainer.ipynb #05c-007
 class VideoTrainer(Trainer):

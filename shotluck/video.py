@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 # %% ../nbs/00_video.ipynb #00-005
 class VideoError(ValueError):
-    "A video that cannot be read; `status` is the word for it in the ledger: `missing`, `corrupt` or `timeout`"
+    "A video that cannot be read; `status` is the word for it in the ledger: `missing`, `corrupt`, `length`, `timeout` or `bad_row`"
     def __init__(self, msg:str, status:str='corrupt'):
         super().__init__(msg)
         self.status = status
@@ -102,7 +102,7 @@ def _probe(path, size, mtime):
 def probe(
     path # A video file
 )->VideoInfo:
-    "Count the frames of `path` and when they show, without decoding them; `VideoError` if it holds no picture"
+    "Count the frames of `path` and when they show, from its packets; `VideoError` if it holds no picture"
     path = Path(path)
     st = path.stat() if path.is_file() else None
     return _probe(str(path), st and st.st_size, st and st.st_mtime_ns)
