@@ -308,10 +308,11 @@ def merged(cfg, state, out):
     "The base model with its adapters added in and the other trained weights; the adapters with the other trained parts go to `out/adapter`"
     base,_ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
     base.config.frames = cfg.frames or base.frames
-    parts,state = ['multi_modal_projector']+['vision_tower']*bool(cfg.tower_lr), {k:v.float() for k,v in state.items()}
-    base.load_state_dict({k:v for k,v in state.items() if any(p in k for p in parts)}, strict=False)
+    parts = ['multi_modal_projector']+['vision_tower']*bool(cfg.tower_lr)
+    def take(words): base.load_state_dict({k:v.float() for k,v in state.items() if any(w in k for w in words)}, strict=False)
+    take(parts)
     view = add_lora(base, cfg, parts)
-    base.load_state_dict({k:v for k,v in state.items() if 'lora_' in k}, strict=False)
+    take(['lora_'])
     view.save_pretrained(Path(out)/'adapter')
     write_json(Path(out)/'adapter'/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))
