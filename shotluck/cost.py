@@ -36,7 +36,8 @@ def load_config(
         conf,words = SIZES[name]
         return make_config_of(conf, SIGLIP, words, pool or 1)
     folder = locate(name, weights=False)
-    conf = read_json(folder/'config.json')
+    conf = read_json(folder/'config.json') if (folder/'config.json').exists() else {}
+    if (folder/'adapter_config.json').exists(): return load_config(read_json(folder/'adapter_config.json')['base_model_name_or_path'], pool or conf.get('pool'))
     if is_tinyllava(conf): return make_config_of(conf, read_json(find_tower(folder, conf, weights=False)/'config.json'), load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1)
     if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is neither one that shotluck saved nor TinyLLaVA's")
     config = LlavaConfig.from_pretrained(folder)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FREE', 'GPUS', 'FinetuneCfg', 'read_cfg', 'linear_layers', 'add_lora', 'choose_trained', 'quantize', 'where',
            'zero_stage', 'training_arguments', 'save_model', 'resume_from', 'load_for', 'prepare_data', 'finetune',
-           'finish', 'merged', 'cost', 'main']
+           'finish', 'merged', 'cost', 'told', 'main']
 
 # %% ../nbs/05_finetune.ipynb #05-002
 import os, re, shutil, sys
@@ -348,6 +348,14 @@ def cost(
                 cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
 
 # %% ../nbs/05_finetune.ipynb #05-033
+def told(
+    argv:list, # Words of a command line
+    names      # All settings
+)->set:
+    "The settings that a command line names, in full or by their beginning"
+    said = [a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')]
+    return {n for s in said for n in names if n==s or (s not in names and n.startswith(s))}
+
 @command
 @delegates(FinetuneCfg)
 def main(
@@ -358,8 +366,7 @@ def main(
     **kwargs
 ):
     "Fine-tune a model on records"
-    given = [a[2:].split('=')[0].replace('-', '_') for a in sys.argv[1:] if a.startswith('--')]
-    cfg = read_cfg(config, **{k:v for k,v in kwargs.items() if k in given or any(k.startswith(g) for g in given if g not in kwargs)}) if config else FinetuneCfg(**kwargs)
+    cfg = read_cfg(config, **{k:kwargs[k] for k in told(sys.argv[1:], kwargs)}) if config else FinetuneCfg(**kwargs)
     if estimate:
         for k,v in cost(cfg, gpus, gpu).items(): print(f'{k:12}{v:>20,}' if type(v) is not bool else f'{k:12}{str(v):>20}')
         return

@@ -58,7 +58,7 @@ def model_card(
 )->str:
     "The card: what it was trained on, with which settings and scores, and its licence"
     folder,data = Path(folder),dataset.strip().lower()
-    conf,on,cfg = read_json(folder/'config.json' if (folder/'config.json').exists() else folder/'adapter_config.json'), _note(folder, 'trained_on'), _note(folder, 'finetune_cfg')
+    conf,on,cfg = read_json(folder/'adapter_config.json' if (folder/'adapter_config.json').exists() else folder/'config.json'), _note(folder, 'trained_on'), _note(folder, 'finetune_cfg')
     base = str(on.get('base') or conf.get('base_model_name_or_path') or '')
     if Path(base).is_absolute(): base = Path(base).name
     story = 'shot2story' in data.replace('-','').replace('_','') or 'shotluck-holmes' in base.lower()
