@@ -1,4 +1,4 @@
-"""Do DDP, ZeRO-2 and ZeRO-3 on two processes give the losses of one, and do killed runs resume to the same curve?
+"""Do DDP, ZeRO-2 and ZeRO-3 on two processes give the losses and validation captions of one, and do killed runs resume to the same curve?
 python bench/finetune_parallel.py [--only 'nano: ZeRO;phi: DDP'] [--steps 20]; writes bench/finetune_parallel.json, run by run"""
 import argparse, os, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -34,7 +34,7 @@ def run(name, model, procs=1, batch=4, kill=0, extra=(), then=None):
     if then is not None: procs,batch = then,batch*procs//max(then, 1)
     r = subprocess.run(cmd(procs, batch), env=env, capture_output=True, text=True)
     if r.returncode: raise SystemExit(f"{name}: exit code {r.returncode}\n{r.stdout[-1500:]}\n{r.stderr[-6000:]}")
-    return pd.read_csv(out/'metrics.csv').loss.tolist(), time.time()-t
+    return pd.read_csv(out/'metrics.csv').loss.dropna().tolist(), time.time()-t
 
 def keep(name, losses, ref, seconds):
     rows = read_json(result) if result.exists() else {}
@@ -70,6 +70,12 @@ cases['nano: 1 process, killed and resumed by DDP'] = lambda: run('killddp', 'na
 cases['nano: DDP, killed and resumed'] = lambda: run('ddpkill', 'nano', 2, 2, kill=8, extra=save)
 for k,extra in dict(cache_off=('--cache','off'), cache_memory=('--cache','memory'), full_logits=('--full_logits',), checkpointing=('--checkpointing',), no_workers=('--workers','-1')).items():
     cases[f'nano: {k}'] = lambda k=k, extra=extra: run(k, 'nano', 0, extra=extra)
+def captioned(name, procs, batch, extra=()): # With validation captions on the way; they must be those of one process
+    losses,sec = run(name, 'nano', procs, batch, extra=(*extra, '--eval_steps', '10', '--eval_records', '20'))
+    pages = [{p.name:p.read_bytes() for p in (tmp/f'{n}-nano'/'validation').iterdir()} for n in (name, 'val')]
+    if not pages[0] or pages[0]!=pages[1]: raise SystemExit(f"{name}: the validation pages are not those of one process")
+    return losses, sec
+for k,(n,*how) in {'1 process':('val',0,4), 'DDP':('valddp',2,2), 'ZeRO-2':('valzero2',2,2,zero(2)), 'ZeRO-3':('valzero3',2,2,zero(3))}.items(): cases[f'nano: {k}, validation captions'] = lambda n=n, how=how: captioned(n, *how)
 ref = {}
 for name,f in cases.items():
     m = name.split(':')[0]

@@ -49,7 +49,8 @@ def looked(
 ):
     "Yield (job, what the tower sees of the frames, or the `VideoError`) in order"
     cores = torch.get_num_threads()
-    n = min(cores, 16) if model.device.type=='cpu' and look_at_once(model.config)==16 else 1
+    spread = hasattr(next(model.parameters()), 'ds_id')                                # by ZeRO-3: processes must do all in the same order
+    n = min(cores, 16) if model.device.type=='cpu' and look_at_once(model.config)==16 and not spread else 1
     if n==1:
         for j,x in videos: yield j, x if isinstance(x, VideoError) else model.see(x)
         return

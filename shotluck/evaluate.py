@@ -160,7 +160,7 @@ def blank_features(model): # 1 N Dv
     "What the tower sees when every pixel is at its mean"
     import torch
     S = model.config.vision_config.image_size
-    with torch.inference_mode(): return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype)).clone()
+    with torch.no_grad(): return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype))
 
 # %% ../nbs/06_evaluate.ipynb #06-018
 def predict(
@@ -170,7 +170,8 @@ def predict(
     cfg:EvaluateCfg,  # How
     journal=None,     # `Journal` of a run to go on with
     bank=None,        # `FrameBank` to keep what the tower saw for the next call
-    failed:dict=None  # Takes id -> reason of what cannot be shown to the model, whose text is then empty; None: it is an error
+    failed:dict=None, # Takes id -> reason of what cannot be shown to the model, whose text is then empty; None: it is an error
+    share:bool=True   # Share the records between the processes of torchrun? Else each predicts all
 )->dict:              # id -> text
     "Greedy answers of a model; the records' own answers are never looked at"
     import torch
@@ -187,7 +188,7 @@ def predict(
             if failed is None: raise
             lost[r['id']] = str(e)
     every = windows(todo, cfg.batch, int(2e9//frame_bytes(model)))
-    rank,size = ranks()
+    rank,size = ranks() if share else (0, 1)
     number = {b[0][1].id:i for i,b in enumerate(b for w in every for b in w)}
     blank = blank_features(model) if cfg.control=='blank' else None
     kept = bank or (DiskBank(model, videos, cfg.cache_dir) if cfg.cache_dir else FrameBank(model, videos))
@@ -209,7 +210,7 @@ def predict(
                         if journal and e.id not in done: journal.add(dict(id=e.id, text=t))
                         done[e.id] = t
                 bar.update()
-    done,lost = gather(done), gather(lost)
+    if share: done,lost = gather(done), gather(lost)
     if failed is not None: failed.update(lost)
     return {r['id']:'' if r['id'] in lost else done[r['id']] for r in wanted}
 

@@ -85,10 +85,10 @@ class VideoLlava(LlavaForConditionalGeneration):
         else: hidden = tower(pixel_values, output_hidden_states=True).hidden_states[layer]
         return pool_tokens(hidden, self.model.multi_modal_projector.pool)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def see(self, frames): # uint8 T S S 3 -> T N Dv
         "What the tower sees of many frames, on the CPU"
-        return torch.cat([self.tower_features(preprocess(f, self)).cpu() for f in np.array_split(frames, -(-len(frames)//look_at_once(self.config)))]).clone()
+        return torch.cat([self.tower_features(preprocess(f, self)).cpu() for f in np.array_split(frames, -(-len(frames)//look_at_once(self.config)))])
 
     def embed(self, input_ids, image_features=None, pixel_values=None): # B L -> B L D
         "Word embeddings, with the projected frames in place of the image tokens, in order"
@@ -112,7 +112,7 @@ class VideoLlava(LlavaForConditionalGeneration):
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits)
 
 # %% ../nbs/04_model.ipynb #04-008b
-@torch.inference_mode()
+@torch.no_grad()                                                                     # not inference_mode: ZeRO-3 gathers weights on the way, and trains with them later
 def generate(
     model, tokenizer,
     batch:dict,     # input_ids and attention_mask: B L, padded on the left

@@ -8,7 +8,6 @@ __all__ = ['part_of', 'make_optimizer', 'VideoTrainer', 'checkpoints', 'last_che
 
 # %% ../nbs/05c_trainer.ipynb #05c-002
 import math, os, shutil, time
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -139,17 +138,11 @@ class VideoTrainer(Trainer):
 
     def evaluate(self, *args, **kw):
         "Captions of the validation records: CIDEr for each task to the log, and some of them with their frames as a page"
-        scores = {}
-        with self.gathered():
-            if self.is_world_process_zero(): scores = validate(self.accelerator.unwrap_model(self.model), self.processing_class, self.eval_dataset, self.cfg, self.state.global_step)
+        zero3 = self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage==3  # each needs the others for every layer: all do the same
+        scores = validate(self.accelerator.unwrap_model(self.model), self.processing_class, self.eval_dataset, self.cfg, self.state.global_step, not zero3)
         self.accelerator.wait_for_everyone()
         if scores: self.log(scores)
         return scores
-
-    def gathered(self): # All of the model in each process, where ZeRO-3 has spread it
-        if not (self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage==3): return nullcontext()
-        import deepspeed
-        return deepspeed.zero.GatheredParameters(list(self.model.parameters()))
 
 def checkpoints(
     steps # Folder of a run's checkpoints
@@ -205,14 +198,16 @@ def validate(
     model, tokenizer,
     records:list, # Validation records
     cfg,          # `FinetuneCfg`
-    step:int      # Names the page
-)->dict:          # eval_CIDEr_<task>
+    step:int,     # Names the page
+    share=True    # Does each process caption its part of the records? Else each captions all
+)->dict:          # eval_CIDEr_<task>; nothing in all processes but the first
     "Caption records and score them; writes `validation/step-<step>.html` below `cfg.out`"
-    from shotluck.evaluate import EvaluateCfg, predict, score                                 # here: scoring stands above training
+    from shotluck.evaluate import EvaluateCfg, predict, ranks, score                          # here: scoring stands above training
     was = model.training
     model.eval()
-    said = predict(model, tokenizer, records, cfg.video_dir, EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, quiet=True))
+    said = predict(model, tokenizer, records, cfg.video_dir, EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, quiet=True), share=share)
     model.train(was)
+    if ranks()[0]: return {}
     table = score(said, records, draws=0).table
     write_text(Path(cfg.out)/'validation'/f'step-{step}.html', validation_page(records[:8], said, cfg, step))
     return {f'eval_CIDEr_{r.task}':float(r.value) for r in table[table.metric=='CIDEr'].itertuples()}
