@@ -32,7 +32,7 @@ def finetune_table()->str:
 
 With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f["records"]:,} records: {f["ratio"]:.2f} × stock's. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. Cost of a record's order and of its features on disk: {load['1000']['order_us']} and {load['1000']['cache_load_us']} µs at 1,000 records, {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000.
 
-Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families:
+Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families; with validation captions, their pages are those of one process too:
 
 | run | difference |
 |---|---|
