@@ -76,6 +76,8 @@ def captioned(name, procs, batch, extra=()): # With validation captions on the w
     if not pages[0] or pages[0]!=pages[1]: raise SystemExit(f"{name}: the validation pages are not those of one process")
     return losses, sec
 for k,(n,*how) in {'1 process':('val',0,4), 'DDP':('valddp',2,2), 'ZeRO-2':('valzero2',2,2,zero(2)), 'ZeRO-3':('valzero3',2,2,zero(3))}.items(): cases[f'nano: {k}, validation captions'] = lambda n=n, how=how: captioned(n, *how)
+for k,(procs,*extra) in {'command':(0,), 'DDP':(2,), 'ZeRO-2':(2,*zero(2)), 'ZeRO-3':(2,*zero(3))}.items():
+    cases[f'nano with LoRA: {k}'] = lambda k=k, procs=procs, extra=extra: run(f'lora{k}', 'nano', procs, 4//max(procs, 1), extra=('--llm', 'lora', *extra))
 ref = {}
 for name,f in cases.items():
     m = name.split(':')[0]

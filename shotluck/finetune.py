@@ -306,6 +306,8 @@ def finish(trainer, cfg, data, used):
 
 def merged(cfg, state, out):
     "The base model with its adapters added in and the other trained weights; the adapters with the other trained parts go to `out/adapter`"
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    unset_hf_deepspeed_config()                                                         # training is over: under ZeRO-3 this model would be cut in pieces too, and wait for the other processes
     base,_ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
     base.config.frames = cfg.frames or base.frames
     parts = ['multi_modal_projector']+['vision_tower']*bool(cfg.tower_lr)
