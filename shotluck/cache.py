@@ -51,16 +51,17 @@ def looked(
     cores = torch.get_num_threads()
     spread = hasattr(next(model.parameters()), 'ds_id')                                # by ZeRO-3: processes must do all in the same order
     n = min(cores, 16) if model.device.type=='cpu' and look_at_once(model.config)==16 and not spread else 1
+    def see(x): return x if isinstance(x, VideoError) else model.see(x)
     if n==1:
-        for j,x in videos: yield j, x if isinstance(x, VideoError) else model.see(x)
+        for j,x in videos: yield j, see(x)
         return
-    going,result = deque(), lambda x: x if isinstance(x, VideoError) else x.result()
+    going = deque()
     try:
         with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for j,x in videos:
-                going.append((j, x if isinstance(x, VideoError) else pool.submit(model.see, x)))
-                if len(going)>2*n: j,x = going.popleft(); yield j, result(x)
-            for j,x in going: yield j, result(x)
+                going.append((j, pool.submit(see, x)))
+                if len(going)>2*n: j,job = going.popleft(); yield j, job.result()
+            for j,job in going: yield j, job.result()
     finally: torch.set_num_threads(cores)                                             # part of what a thread sets holds for all of them
 
 class FrameBank:

@@ -174,7 +174,6 @@ def predict(
     share:bool=True   # Share the records between the processes of torchrun? Else each predicts all
 )->dict:              # id -> text
     "Greedy answers of a model; the records' own answers are never looked at"
-    import torch
     from tqdm.auto import tqdm
     from shotluck.encode import TooLong, collate
     from shotluck.cache import DiskBank, FrameBank

@@ -273,7 +273,7 @@ def finetune(
     data,bank = prepare_data(cfg, records, model, tok, args.process_index, args.world_size)
     half = torch.autocast(device.split(':')[0], getattr(torch, cfg.dtype)) if cfg.dtype!='float32' else nullcontext()
     batcher = Batcher(data, bank)
-    with half: check_learnable(model, data, Batcher(data, bank))
+    with half: check_learnable(model, data, batcher)
     if bank.features and (cfg.fsdp or zero_stage(cfg)==3): bank.model = own_tower(model)
     if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1)//args.world_size))>0:
         args.dataloader_num_workers,args.dataloader_persistent_workers = n,True
