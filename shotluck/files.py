@@ -375,4 +375,7 @@ def safe_table(
     table # A pandas DataFrame
 ):
     "The same table, for `to_csv`: what a spreadsheet would run is made harmless, in cells, columns and index"
-    return table.map(safe_cell).rename(columns=safe_cell, index=safe_cell)
+    table = table.rename(columns=safe_cell, index=safe_cell)
+    for name,kind in table.dtypes.items():
+        if kind.kind=='O': table[name] = table[name].map(safe_cell)          # columns of numbers keep their type
+    return table
