@@ -22,10 +22,10 @@ from fastcore.script import Param
 from tqdm.auto import tqdm
 
 from .files import Journal, command, ids_hash, settings, write_text
-from .speech import read_subtitles, speech_of, transcribe, whisper
+from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import VIDEO_ENDINGS, Shot, detect_shots
 from .pages import jpeg
-from .tables import seconds
+from .tables import seconds, table_rows
 from .storyboard import Storyboard, Told, timecode, display_name
 from .video import VideoError, iter_pictures, probe, sample_idxs
 
@@ -71,23 +71,21 @@ def merge_short(
 
 def _frame(cell, times): # A whole number is a frame, with a colon or a point it is a time
     cell = cell.strip()
-    if re.fullmatch(r'\d+', cell): return int(cell)
+    if re.fullmatch(r'[0-9]{1,9}', cell): return int(cell)
     try: return int(np.searchsorted(times, seconds(cell)-1e-3))
-    except ValueError: raise ValueError(f"{cell!r} is neither a frame number nor a time such as 1:02.5") from None
+    except ValueError: raise ValueError(f"{cell[:40]!r} is neither a frame number nor a time such as 1:02.5") from None
 
 def listed_shots(
-    file, # CSV with columns start and end: frames, end excluded, or times such as 1:02.5
+    file, # Table with columns start and end: frames, end excluded, or times such as 1:02.5; no end: the video's
     info  # `VideoInfo`
 )->list:  # [Shot, …] by their starts
     "Shots as a table says; `ValueError` names the row that is wrong"
-    try: text = Path(file).read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError: raise ValueError(f"{file}: not UTF-8 text") from None
-    head = text.split('\n', 1)[0]
-    rows,shots = csv.DictReader(io.StringIO(text, newline=''), delimiter=';' if head.count(';')>head.count(',') else ','), []
-    rows.fieldnames = [n.strip().lower() for n in rows.fieldnames or []]
-    if not {'start','end'}<=set(rows.fieldnames): raise ValueError(f"{file}: columns start and end were expected, got {head.strip()[:80]!r}")
-    for i,r in enumerate(rows, 2):
-        try: a,b = (_frame(r[k] or '', info.times) for k in ('start','end'))
+    shots = []
+    for i,r,fault in table_rows(file, ('start','end')):
+        if fault: raise ValueError(f"{file}, {fault}")
+        try:
+            a = _frame(r['start'], info.times)
+            b = _frame(r['end'], info.times) if r['end'].strip() else info.frames
         except ValueError as e: raise ValueError(f"{file}, row {i}: {e}") from None
         if not 0<=a<b<=info.frames: raise ValueError(f"{file}, row {i}: shot [{a}, {b}) does not lie in the video's {info.frames} frames")
         shots.append(Shot(a, b))
@@ -255,20 +253,25 @@ NANO_NOTE = ("The model nano only knows moving shapes: of anything else its word
 LOG = '.shotluck-caption.jsonl' # In each folder of results: what was made, of which video, with which settings
 
 def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves are none
-    "Subtitle files of the same name beside a video: film.srt, film.vtt, film.en.srt …"
+    "Subtitle files of the same name beside a video: film.srt, film.VTT, film.en.srt, film.pt_BR.ass …"
     path = Path(path)
     ours = {f for r in Journal.peek(path.parent/LOG) for f in r['files']}                                   # names are noted as in a URL, since they may hold any bytes
-    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}(-[A-Za-z0-9]+)*)?\.(srt|vtt)', re.S)
+    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}([-_][a-z0-9]+)*)?\.(srt|vtt|ass|ssa)', re.S|re.I)
     return sorted((f for f in path.parent.iterdir() if fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file()), key=lambda f: (f.stem!=path.stem, f.name))
 
 def hear(path, times, cfg, transcriber=None, watch=None):
     "What is said in each shot, and where that was found"
+    info = probe(path)
+    pictures = info.times[0], info.duration
+    def read(file):
+        lines,note = load_subtitles(file)
+        return speech_of(lines, times, pictures), f'{display_name(file)} ({note})' if note else display_name(file)
     if cfg.speech=='whisper' or transcriber:
-        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if probe(path).has_audio else []
-        return speech_of(words, times), f'whisper {cfg.whisper}' if words else 'none heard'
-    if cfg.speech not in ('auto','none'): return speech_of(read_subtitles(cfg.speech), times), display_name(cfg.speech)
+        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if info.has_audio else []
+        return speech_of(words, times, pictures), f'whisper {cfg.whisper}' if words else 'none heard'
+    if cfg.speech not in ('auto','none'): return read(cfg.speech)
     for file in subtitles_beside(path)[:1] if cfg.speech=='auto' else []:
-        try: return speech_of(read_subtitles(file), times), display_name(file)
+        try: return read(file)
         except ValueError: return ['']*len(times), f'none: {display_name(file)} holds no subtitles'
     return ['']*len(times), 'none'
 
@@ -415,7 +418,7 @@ def main(
 ):
     "Tell a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
-    for f,ends in ((cfg.speech, ('.srt','.vtt')), (cfg.shots, ('.csv',))):
+    for f,ends in ((cfg.speech, ('.srt','.vtt','.ass','.ssa')), (cfg.shots, ('.csv',))):
         if f.lower().endswith(ends) and not os.path.isfile(f): raise ValueError(f"{f}: no such file")
     written,failed,skipped = caption_files(paths, out, cfg)
     show = lambda x: os.fsencode(x).decode('utf-8', 'replace')

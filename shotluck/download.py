@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .fetch import FetchError, Parts, checksum, fetch, unpack
-from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, read_json, sha256, whole, write_json
+from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
@@ -203,12 +203,12 @@ def write_ledger(
     with whole(path) as p, open(p, 'w', newline='', encoding='utf-8', errors='backslashreplace') as f:
         w = csv.writer(f, lineterminator='\n')
         w.writerow(LEDGER)
-        w.writerows(('download','',name,'','',status,reason) for name,(status,reason) in rows.items())
+        w.writerows(map(safe_cell, ('download','',name,'','',status,reason)) for name,(status,reason) in rows.items())
 
 def read_ledger(path)->dict:
     "{video: (status, reason)} of a download.csv; {} if there is none"
     if not Path(path).exists(): return {}
-    with open(path, newline='', encoding='utf-8') as f: return {r['video']:(r['status'],r['reason']) for r in csv.DictReader(f)}
+    with open(path, newline='', encoding='utf-8') as f: return {plain_cell(r['video']):(r['status'],plain_cell(r['reason'])) for r in csv.DictReader(f)}
 
 # %% ../nbs/01_download.ipynb #01-020
 def from_dir(

@@ -19,7 +19,7 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
-from .files import command, ids_hash, read_json, read_jsonl, settings, whole, write_json
+from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json
 from .model import load_model, pick_device
 from .trainer import VideoTrainer, last_checkpoint, plot_loss
 
@@ -300,7 +300,7 @@ def finish(trainer, cfg, data, used):
         save_model(model, trainer.processing_class, out, state, **notes)
         history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
         history = history.drop_duplicates()
-        with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
+        with whole(out/'metrics.csv') as p: safe_table(history).to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
     trainer.accelerator.wait_for_everyone()
 

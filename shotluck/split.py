@@ -24,7 +24,7 @@ class Shot(NamedTuple):
     start:int # First frame
     end:int   # One past the last frame
 
-_frames = re.compile(r'.*_(-?\d+)_(-?\d+)(\.\w+)?', re.S).fullmatch
+_frames = re.compile(r'.*_(-?[0-9]{1,9})_(-?[0-9]{1,9})(\.\w+)?', re.S).fullmatch
 
 def annotated_shots(
     names:list # Shot names `<clip>_<start>_<end>.mp4`, in order
@@ -78,10 +78,10 @@ def cut_f1(
 class Span(NamedTuple):
     "A shot in seconds, from a user's own table"
     t0:float # Start
-    t1:float # End
+    t1:float # End; None: of the video
 
 def _frames_of(span, info): # Shot of a Span
-    cut = lambda t: int(np.searchsorted(info.times, t-1e-3)) if t<=info.duration+1/info.fps else info.frames+2+int((t-info.duration)*info.fps)
+    cut = lambda t: info.frames if t is None else int(np.searchsorted(info.times, t-1e-3)) if t<=info.duration+1/info.fps else info.frames+2+int((t-info.duration)*info.fps)
     return Shot(cut(span.t0), cut(span.t1))
 
 def describe_video(
