@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['LEDGER', 'whole', 'dumpb', 'dumps', 'loads', 'write_text', 'write_json', 'write_jsonl', 'read_json', 'read_jsonl',
-           'hold', 'lock_folder', 'Journal', 'inside', 'same_form', 'short_names', 'bulk', 'because', 'reading',
-           'command', 'sha256', 'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe', 'shard_path', 'shard_paths']
+           'hold', 'lock_folder', 'alone', 'Journal', 'inside', 'same_form', 'short_names', 'bulk', 'because',
+           'reading', 'command', 'sha256', 'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe', 'shard_path',
+           'shard_paths']
 
 # %% ../nbs/00a_files.ipynb #00a-002
 import hashlib, json, multiprocessing, os, re, sys, threading, unicodedata
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
+from inspect import signature
 from itertools import islice
 from pathlib import Path, PurePosixPath
 import orjson
@@ -112,6 +114,24 @@ def lock_folder(
 ):
     "Hold a folder of results, as a context manager; `ValueError` says in one line which process holds it"
     return hold(Path(folder)/f'.{stage}.lock', folder, wait)
+
+def alone(
+    folder:str # Name of the argument that is the folder; `cfg.out` is an attribute of the argument `cfg`
+):
+    "Decorate a function that writes to a folder: one process at a time runs it there, or one for each `shard`; of torchrun's processes the first holds the folder for all"
+    name,_,attribute = folder.partition('.')
+    def decorate(func):
+        @wraps(func)
+        def held(*args, **kwargs):
+            given = signature(func).bind(*args, **kwargs)
+            given.apply_defaults()
+            path = getattr(given.arguments[name], attribute) if attribute else given.arguments[name]
+            shard = given.arguments.get('shard') or ''
+            stage = f"{func.__name__}-{shard.replace('/', '-of-')}" if shard else func.__name__
+            first = os.environ.get('RANK', '0') in ('0', '')
+            with lock_folder(path, stage) if first else nullcontext(): return func(*args, **kwargs)
+        return held
+    return decorate
 
 # %% ../nbs/00a_files.ipynb #00a-012
 def _whole_lines(path): # The rows up to the first torn line, and the bytes of each

@@ -19,7 +19,7 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
-from .files import command, ids_hash, read_json, read_jsonl, settings, whole, write_json
+from .files import alone, command, ids_hash, read_json, read_jsonl, settings, whole, write_json
 from .model import load_model, pick_device
 from .trainer import VideoTrainer, last_checkpoint, plot_loss
 
@@ -255,6 +255,7 @@ def prepare_data(
     return data, bank
 
 # %% ../nbs/05_finetune.ipynb #05-020
+@alone('cfg.out')
 def finetune(
     cfg:FinetuneCfg # What to train on, what to train, and how
 )->Path:            # Folder of the checkpoint
