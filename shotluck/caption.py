@@ -257,7 +257,7 @@ LOG = '.shotluck-caption.jsonl' # In each folder of results: what was made, of w
 
 def _rows(rows): # Of a log; it may come from a stranger, so only what is as we write it counts
     def ours(f): return isinstance(f, str) and (name := os.fsdecode(unquote_to_bytes(f)))==os.path.basename(name) and name not in ('','.','..')
-    return [r for r in rows if isinstance(r.get('files'), list) and all(map(ours, r['files'])) and all(isinstance(r.get(k), str) for k in ('key','video'))]
+    return [dict(key='', video='')|r for r in rows if isinstance(r.get('files'), list) and all(map(ours, r['files'])) and all(isinstance(r.get(k, ''), str) for k in ('key','video','path'))]
 
 def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves are none
     "Subtitle files of the same name beside a video: film.srt, film.vtt, film.en.srt …"
@@ -409,7 +409,7 @@ class _Results: # What the log of a folder says of one video
                 have = {p.suffix[1:]:p for f in row['files'] if owners[f]['video']==row['video'] and (p := self.file(f)).exists()}
                 if not set(self.cfg.formats)<=set(have): continue
                 here = row.get('path')==self.path
-                if not here and os.path.exists(self.folder/os.fsdecode(unquote_to_bytes(row.get('path', '')))): continue     # a copy, which has its own results
+                if not here and _mark(self.file(row.get('path', '')))==self.mark: continue                # a copy, which has its own results
                 return [have[f] for f in self.cfg.formats] if here else self.adopt(log, row, have)
         return []
 

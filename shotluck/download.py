@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .fetch import FetchError, Parts, checksum, fetch, unpack
-from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, read_json, sha256, whole, write_json
+from .files import LEDGER, Journal, alone, bulk, command, ffmpeg_exe, inside, read_json, sha256, whole, write_json
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
@@ -333,6 +333,7 @@ def drop_changed(data)->dict: # {name: bytes} of what was fetched before and is 
             p.unlink(); del sizes[n]
     return sizes
 
+@alone('data')
 def download(
     dataset:str='sample', # What to get: sample, or one of `DATASETS`
     data='data',          # Folder; files go to `raw` in it
