@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BUSY', 'SLOW', 'LITTLE', 'LONGEST_PAUSE', 'LONGEST_HEADER', 'FetchError', 'checksum', 'fetch', 'fetch_pages', 'Parts',
-           'unpack']
+           'DamagedArchive', 'unpack']
 
 # %% ../nbs/00c_fetch.ipynb #00c-002
 import errno, hashlib, http.client, io, json, os, re, shutil, socket, ssl, tarfile, threading, time, urllib.error, urllib.request
@@ -226,6 +226,8 @@ class Parts(io.RawIOBase):
 # %% ../nbs/00c_fetch.ipynb #00c-014
 LONGEST_HEADER = 1<<16 # bytes of a member's name, or of what else stands before its data
 
+class DamagedArchive(ValueError): "An archive that cannot be read to its end"
+
 class _Member(tarfile.TarInfo): # tarfile would read a name of any length into memory, and a sparse file's list of holes
     def _proc_member(self, tar):
         names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -247,7 +249,7 @@ def unpack(
     spacing:int=1<<26,  # Bytes between two points at which it can go on
     done=lambda at: None# Called with the position in `parts` before which nothing is needed any more
 ):
-    "Yield `(name, status, reason)` for each member as it is unpacked: `ok`, or `bad_row` for one that is unsafe; `ValueError` if the archive is damaged"
+    "Yield `(name, status, reason)` for each member as it is unpacked: `ok`, or `bad_row` for one that is unsafe; `DamagedArchive` if it cannot be read to its end"
     state = Path(state) if state else None
     note,f = _note(state), parts
     at,zipped,read = note.get('at', 0), note['zipped'] if note else parts.read(2)==b'\x1f\x8b', 0
@@ -276,7 +278,7 @@ def unpack(
         if isinstance(e.__cause__, OSError): raise e.__cause__ from None
         if isinstance(e, FetchError) or getattr(e, 'errno', None): raise
         if not read: _still(state, note)
-        raise ValueError(f"the archive is damaged: {type(e).__name__} {e}; what was unpacked is kept") from None
+        raise DamagedArchive(f"the archive is damaged: {type(e).__name__} {e}; what was unpacked is kept") from None
     finally:
         if zipped and f is not parts: f.close()
 
