@@ -11,7 +11,7 @@ __all__ = ['LEDGER', 'whole', 'dumpb', 'dumps', 'loads', 'write_text', 'write_js
 # %% ../nbs/00a_files.ipynb #00a-002
 import hashlib, json, multiprocessing, os, re, sys, threading, unicodedata
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
 from inspect import signature
 from itertools import islice
@@ -93,6 +93,7 @@ def hold(
 ):
     "Hold something for this process alone; `ValueError` says in one line who holds it"
     lock = Path(lock)
+    new = not lock.parent.exists()
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock, timeout=wait)
     try: held.acquire()
@@ -106,6 +107,8 @@ def hold(
     finally:
         lock.unlink(missing_ok=True)                                     # first, while nobody else can hold it
         held.release()
+        with suppress(OSError):
+            if new: lock.parent.rmdir()                                      # if nothing was made in it
 
 def lock_folder(
     folder,             # Folder that one run at a time may write to
