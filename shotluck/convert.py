@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from .files import LEDGER, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json
+from .files import LEDGER, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
 from .ledger import write_report
 from .split import annotated_shots, split as probe_all
 from .tables import SPLITS, TABLES, Fault, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
@@ -264,6 +264,7 @@ def _converted(files, lines, tasks, shard, workers, size=256): # Yield (file, pl
         for h,f,x in going: yield from join(h, f.result(), x)
 
 # %% ../nbs/03_convert.ipynb #03-029
+@alone('out_dir')
 def convert(
     annotations,         # Annotation files or folder
     videos_dir,          # Folder of the videos

@@ -5,17 +5,20 @@
 # %% auto #0
 __all__ = ['LONGEST', 'escaped_half', 'LEDGER', 'whole', 'dumpb', 'dumps', 'loads', 'write_text', 'write_json', 'write_jsonl',
            'check_regular', 'TextReader', 'encoding_note', 'StrictJSON', 'NestedTooDeeply', 'drop_halves', 'read_json',
-           'iter_jsonl', 'read_jsonl', 'Journal', 'inside', 'bulk', 'command', 'sha256', 'ids_hash', 'settings',
-           'ffmpeg_exe', 'shard_path', 'shard_paths', 'safe_cell', 'plain_cell', 'safe_table']
+           'iter_jsonl', 'read_jsonl', 'hold', 'lock_folder', 'alone', 'Journal', 'inside', 'same_form', 'short_names',
+           'bulk', 'because', 'reading', 'command', 'sha256', 'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe',
+           'shard_path', 'shard_paths', 'safe_cell', 'plain_cell', 'safe_table']
 
 # %% ../nbs/00a_files.ipynb #00a-002
-import hashlib, json, multiprocessing, os, re, sys
+import hashlib, json, multiprocessing, os, re, sys, threading, unicodedata
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
+from inspect import signature
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 import orjson
+from filelock import FileLock, Timeout
 from fastcore.script import call_parse
 
 # %% ../nbs/00a_files.ipynb #00a-005
@@ -26,7 +29,9 @@ def whole(
     "A path beside `path` to write to; it becomes `path` when the block ends well, and is removed when not"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.part-{os.getpid()}-{path.name[-80:]}')
+    tail = path.name[-80:]
+    while len(os.fsencode(tail))>150: tail = tail[1:]                     # a name has 255 bytes at most, whatever its alphabet
+    part = path.with_name(f'.part-{os.getpid()}-{threading.get_native_id()}-{tail}')
     try:
         yield part
         with open(part, 'rb') as f: os.fsync(f.fileno())
@@ -209,27 +214,89 @@ def read_jsonl(path)->list:
     "The rows of a file with a line of JSON each; `ValueError` names the line that is broken"
     return list(iter_jsonl(path))
 
+# %% ../nbs/00a_files.ipynb #00a-011b
+@contextmanager
+def hold(
+    lock,           # File of the lock; it is there while something is held
+    what,           # What is held, for the message: a folder or a file
+    wait:float=0    # Seconds to wait for another process
+):
+    "Hold something for this process alone; `ValueError` says in one line who holds it"
+    lock = Path(lock)
+    new = not lock.parent.exists()
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, timeout=wait)
+    try: held.acquire()
+    except Timeout:
+        try: holder = lock.read_text(encoding='utf-8', errors='replace')[:100].strip()
+        except OSError: holder = ''
+        raise ValueError(f"{what} is in use by {holder or 'another process'}: wait until that has finished, or name another folder") from None
+    try:
+        lock.write_text(f'process {os.getpid()} ({Path(sys.argv[0]).name})', encoding='utf-8', errors='replace')
+        yield
+    finally:
+        lock.unlink(missing_ok=True)                                     # first, while nobody else can hold it
+        held.release()
+        with suppress(OSError):
+            if new: lock.parent.rmdir()                                      # if nothing was made in it
+
+def lock_folder(
+    folder,             # Folder that one run at a time may write to
+    stage:str='shotluck',# Runs of different stages do not exclude each other
+    wait:float=0        # Seconds to wait for another process
+):
+    "Hold a folder of results, as a context manager; `ValueError` says in one line which process holds it"
+    return hold(Path(folder)/f'.{stage}.lock', folder, wait)
+
+def alone(
+    folder:str # Name of the argument that is the folder; `cfg.out` is an attribute of the argument `cfg`
+):
+    "Decorate a function that writes to a folder: one process at a time runs it there, or one for each `shard`; of torchrun's processes the first holds the folder for all"
+    name,_,attribute = folder.partition('.')
+    def decorate(func):
+        @wraps(func)
+        def held(*args, **kwargs):
+            given = signature(func).bind(*args, **kwargs)
+            given.apply_defaults()
+            path = getattr(given.arguments[name], attribute) if attribute else given.arguments[name]
+            shard = given.arguments.get('shard') or ''
+            stage = f"{func.__name__}-{shard.replace('/', '-of-')}" if shard else func.__name__
+            first = os.environ.get('RANK', '0') in ('0', '')
+            with lock_folder(path, stage) if first else nullcontext(): return func(*args, **kwargs)
+        return held
+    return decorate
+
 # %% ../nbs/00a_files.ipynb #00a-012
 def _whole_lines(path): # The rows up to the first torn line, and the bytes of each
     if not Path(path).exists(): return
     with open(path, 'rb') as f:
         for l in f:
             try: row = json.loads(l)
-            except ValueError: return
-            if not l.endswith(b'\n'): return
+            except (ValueError, RecursionError): return
+            if not l.endswith(b'\n') or not isinstance(row, dict): return
             yield row, len(l)
 
 class Journal:
-    "Rows done so far, by key, kept on disk line by line; use as a context manager"
-    def __init__(self, path, key:str='id'):
+    "Rows done so far, by key, kept on disk line by line; use as a context manager. One process at a time holds it: `ValueError` says which"
+    def __init__(self,
+        path,           # File; made if it is not there
+        key:str='id',   # Field that tells rows apart
+        wait:float=0    # Seconds to wait for another process that holds it
+    ):
         self.path,self.key,good = Path(path),key,0
         self.rows = {}
-        for r,n in _whole_lines(self.path):
-            self.rows[r[key]] = r
-            good += n
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.f = open(self.path, 'ab')
-        self.f.truncate(good)
+        self.lock = hold(self.path.with_name(f".{self.path.name.lstrip('.')}.lock"), self.path, wait)
+        self.lock.__enter__()
+        try:
+            for r,n in _whole_lines(self.path):
+                if not isinstance(r.get(key), (str,int)): break              # not a row of ours, and so the end of them
+                self.rows[r[key]] = r
+                good += n
+            self.f = open(self.path, 'ab')
+            self.f.truncate(good)
+        except BaseException:
+            self.lock.__exit__(None, None, None)
+            raise
 
     def add(self, row:dict):
         "Keep `row`, on disk at once"
@@ -242,11 +309,19 @@ class Journal:
         "The whole rows of a file of lines, none if there is no such file"
         return [r for r,_ in _whole_lines(path)]
 
-    def finish(self): self.f.close(); self.path.unlink(missing_ok=True)
+    def close(self):
+        if self.f.closed: return
+        try: self.f.close()
+        finally: self.lock.__exit__(None, None, None)
+
+    def finish(self):
+        "All is done: the journal is not needed any more"
+        self.path.unlink(missing_ok=True)
+        self.close()
     def __contains__(self, k): return k in self.rows
     def __getitem__(self, k): return self.rows[k]
     def __enter__(self): return self
-    def __exit__(self, *exc): self.f.close()
+    def __exit__(self, *exc): self.close()
 
 # %% ../nbs/00a_files.ipynb #00a-015
 def inside(
@@ -258,9 +333,43 @@ def inside(
     if len(name.encode('utf-8', 'surrogatepass'))>240: raise ValueError(f"the file name {name[:40]!r}… is {len(name)} characters long; at most 240 bytes are allowed")
     if any(ord(c)<32 for c in name): raise ValueError(f"the file name {name!r} holds a control character")
     folder = Path(folder)
-    path = folder/name
-    if not path.resolve().is_relative_to(folder.resolve()) or path==folder: raise ValueError(f"the file name {name!r} leaves its folder")
+    path = folder/name if name.isascii() else _as_on_disk(folder, name)
+    try: stays = path.resolve().is_relative_to(folder.resolve()) and path!=folder
+    except (OSError, RuntimeError): raise ValueError(f"the file name {name!r} leads through links that never end") from None
+    if not stays: raise ValueError(f"the file name {name!r} leaves its folder")
     return path
+
+def _as_on_disk(folder, name): # `folder/name`, each part in the normal form in which it is there
+    path = folder/name
+    if path.is_absolute()!=folder.is_absolute() or os.path.lexists(path): return path
+    here = folder
+    for part in Path(name).parts:
+        forms = [part, unicodedata.normalize('NFC', part), unicodedata.normalize('NFD', part)]
+        here = here/next((f for f in forms if os.path.lexists(here/f)), part)
+    return here
+
+def same_form(name:str)->str:
+    "A name in the form in which names are compared (NFC)"
+    return unicodedata.normalize('NFC', name)
+
+def short_names(
+    videos # Paths of videos, relative to one folder
+)->dict:   # path -> name without an ending; no two are the same
+    "A name for what is made of each video: as short as tells them apart, with the ending or the folders in it only where that is needed"
+    paths = {str(v):PurePosixPath(Path(v).as_posix()) for v in videos}
+    def plain(name): return same_form(name).casefold()                      # as the most forgetful file system compares
+    forms = [lambda p: p.stem, lambda p: p.name, lambda p: '_'.join(p.with_suffix('').parts), lambda p: '_'.join(p.parts)]
+    groups,out,taken = {}, {}, set()
+    for v,p in paths.items(): groups.setdefault(plain(p.stem), []).append(v)
+    for _,group in sorted(groups.items(), key=lambda g: len(g[1])):         # the short ones first: they keep their names
+        for form in forms:
+            names = [form(paths[v]) for v in group]
+            if len(set(map(plain, names)))==len(group): break
+        for v,name in zip(group, names):
+            tries = [name, *(f'{name}-{i}' for i in range(2, len(paths)+2))]
+            out[v] = next(t for t in tries if plain(t) not in taken)
+            taken.add(plain(out[v]))
+    return out
 
 # %% ../nbs/00a_files.ipynb #00a-018
 def bulk(
@@ -307,17 +416,43 @@ def _ray(func, items, workers, timeout, size=16):
     for g in going: yield from take(*g)
 
 # %% ../nbs/00a_files.ipynb #00a-021
+def because(
+    e:BaseException, # An error of any library
+    most:int=600     # Characters
+)->str:
+    "What an error says, as one line that is safe to print"
+    text = ' '.join(str(e).split('\n')).strip() or type(e).__name__
+    if len(text)>most: text = f'{text[:most//2]} … {text[-most//2:]}'
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+@contextmanager
+def reading(
+    path,                    # A file from a stranger
+    what:str='cannot be read'# What could not be done with it
+):
+    "Any error while a file is read becomes a `ValueError` that names the file in one line"
+    try: yield
+    except Exception as e:
+        if isinstance(e, ValueError) and str(path) in str(e): raise
+        kind = '' if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: '
+        raise ValueError(f"{path}: {what} ({kind}{because(e, 200)})") from e
+
 def command(
     func # Its signature and docments are the command's help; what it returns is the exit code, nothing is 0
 ):
-    "A console command: `ValueError`, `OSError` and Ctrl-C become one line and exit code 1"
+    "A console command: errors and Ctrl-C become one line and exit code 1"
     @wraps(func)
     def _f(*args, **kwargs):
+        name = Path(sys.argv[0]).name
         try: code = func(*args, **kwargs)
-        except (ValueError, OSError, ImportError) as e:
+        except KeyboardInterrupt: code = f"{name}: interrupted; what was finished is kept, run the same command to go on"
+        except BrokenPipeError:                                              # of a reader such as head, that has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except Exception as e:
             if os.environ.get('SHOTLUCK_DEBUG'): raise
-            code = f"{Path(sys.argv[0]).name}: {e}"
-        except KeyboardInterrupt: code = f"{Path(sys.argv[0]).name}: interrupted; what was finished is kept, run the same command to go on"
+            if isinstance(e, (ValueError, OSError, ImportError)): code = f"{name}: {because(e)}"
+            else: code = f"{name}: an error that was not expected, {type(e).__name__}: {because(e)}; SHOTLUCK_DEBUG=1 shows where"
         sys.exit(code)
     return call_parse(_f)
 
@@ -327,6 +462,20 @@ LEDGER = ('stage', 'split', 'video', 'shot', 'task', 'status', 'reason')
 def sha256(path)->str:
     "Hex digest of a file"
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+
+def content_mark(
+    path,           # A file
+    most:int=1<<24  # Bytes up to which it is read whole
+)->str:             # 32 hex digits
+    "Names what a file holds, wherever it lies and whatever it is called: from its size and its bytes, or 16 pieces of them if it is large"
+    with open(path, 'rb') as f:
+        size = os.fstat(f.fileno()).st_size
+        h = hashlib.sha256(str(size).encode())
+        piece = most//16
+        for at in [0] if size<=most else [(size-piece)*i//15 for i in range(16)]:
+            f.seek(at)
+            h.update(f.read(most if size<=most else piece))
+    return h.hexdigest()[:32]
 
 def ids_hash(ids)->str:
     "16 hex digits that name a set of ids, whatever their order"
