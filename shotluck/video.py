@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'BICUBIC', 'BILINEAR', 'FORMATS', 'VideoError', 'write_video', 'VideoInfo', 'probe', 'read_frames',
-           'read_pictures', 'iter_frames', 'check_frames', 'iter_pictures', 'iter_sound', 'sample_idxs']
+           'read_pictures', 'iter_frames', 'check_frames', 'iter_pictures', 'iter_sound', 'is_video', 'sample_idxs']
 
 # %% ../nbs/00_video.ipynb #00-002
 import os, struct
@@ -84,6 +84,7 @@ class VideoInfo:
     stream:int=0      # Number of the picture stream in the file
     sound:int=None    # Number of the sound stream in the file
     start:float=0.    # The container's time at our second 0, seconds
+    lead:float=0.     # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
     decoded:bool=False# Were the frames counted by decoding, as packets would not tell?
     truncated:bool=False # Does the file end before what it announces?
 
@@ -339,13 +340,16 @@ def _info(path, c, film, counted, decoded):
     times,last = _seconds(counted.shown, film)
     start = float(times[0])
     if sound and sound.start_time is not None: start = min(start, float(sound.start_time*sound.time_base))
+    first = c.start_time/1e6 if c.start_time else 0.
+    if c.format.flags&av.format.Flags.ts_discont.value:    # there ffmpeg looks at these streams alone
+        first = min((float(s.start_time*s.time_base) for s in (film, sound) if s and s.start_time is not None), default=start)
     fps = _measured_fps(times, film)
     end = times[-1]+(last or 1/fps)
     if 'mp4' in c.format.name or 'matroska' in c.format.name:
         if not is_cut: end = max(end, _held_until(c, film, sound))
     elif c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
     return VideoInfo(len(times), fps, width, height, float(end-start), bool(sound), times-start, film.codec_context.name, rotation, counted.hidden>0, flip,
-                     sar, film.index, sound.index if sound else None, start, decoded, is_cut)
+                     sar, film.index, sound.index if sound else None, start, start-first, decoded, is_cut)
 
 @lru_cache(256)
 def _probe(path, size, mtime):
@@ -519,6 +523,15 @@ def iter_sound(
                 t0,n = t0+cut/rate, n-cut
     except av.error.FFmpegError as e: raise VideoError(f"{path}: the sound cannot be read beyond {t0+n/rate:.1f} s ({e.strerror})") from None
     if n: yield t0, take(n)
+
+# %% ../nbs/00_video.ipynb #00-025f
+def is_video(
+    path # A file
+)->bool:
+    "Does a look at its head find a film in it? Nothing is decoded"
+    try:
+        with _open(path) as c: return bool(_film_of(path, c).width)
+    except VideoError: return False
 
 # %% ../nbs/00_video.ipynb #00-027
 def sample_idxs(
