@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .files import Journal, command, ids_hash, settings, write_text
 from .speech import read_subtitles, speech_of, transcribe, whisper
-from .split import TRUNCATED, VIDEO_ENDINGS, Shot, detect_shots, is_video_name, warn_passed_over
+from .split import TRUNCATED, VIDEO_ENDINGS, Shot, detect_shots, folder_videos, warn_passed_over
 from .pages import jpeg
 from .tables import seconds
 from .storyboard import Storyboard, Told, timecode, display_name
@@ -326,7 +326,7 @@ def videos_in(paths:list)->list:
     found = {}
     for p in map(Path, paths):
         if p.is_dir(): warn_passed_over(p)
-        inside = sorted(f for f in p.rglob('*') if is_video_name(f) and f.is_file()) if p.is_dir() else [p]
+        inside = [f for f in folder_videos(p) if f.is_file()] if p.is_dir() else [p]
         if not inside: raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
         for f in inside: found.setdefault(f.resolve(), f)
     return list(found.values())

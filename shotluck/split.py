@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRUNCATED', 'VIDEO_ENDINGS', 'CLIP_NOTE', 'Shot', 'annotated_shots', 'detect_shots', 'cut_f1', 'Span',
-           'describe_video', 'is_video_name', 'passed_over', 'warn_passed_over', 'shots_of', 'listed_videos', 'split',
-           'clip_name', 'write_clips', 'write_all', 'main', 'compare_table']
+           'describe_video', 'is_video_name', 'folder_videos', 'passed_over', 'warn_passed_over', 'shots_of',
+           'listed_videos', 'split', 'clip_name', 'write_clips', 'write_all', 'main', 'compare_table']
 
 # %% ../nbs/02_split.ipynb #02-002
 import mimetypes, os, re, subprocess, sys, tempfile
@@ -115,20 +115,29 @@ def describe_video(
 VIDEO_ENDINGS = {f'.{e}' for e in ('mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx mpg mpeg mpe m1v m2v vob mts m2ts m2t ts tp trp ogv ogm ogx flv wmv asf rm rmvb mxf gxf dv nut '
                                    'wtv h264 264 avc h265 265 hevc h266 266 vvc ivf obu y4m mjpeg nsv').split()}
 
+def _files_in(folder): # Hidden files and folders are left out: they may be half written
+    folder = Path(folder)
+    return [f for f in sorted(folder.rglob('*')) if not any(part.startswith('.') for part in f.relative_to(folder).parts)]
+
 def is_video_name(
     path # A file
 )->bool:
-    "Is this the name of a video? Hidden files are left out"
-    path = Path(path)
-    return path.suffix.lower() in VIDEO_ENDINGS and not path.name.startswith('.')
+    "Is this the name of a video?"
+    return Path(path).suffix.lower() in VIDEO_ENDINGS
+
+def folder_videos(
+    folder # Folder of videos
+)->list:   # Paths, in a stable order
+    "What is named as a video in a folder and those below it, hidden files and folders left out"
+    return [f for f in _files_in(folder) if is_video_name(f)]
 
 def passed_over(
     folder # Where videos are looked for
 )->list:   # Paths
     "Files that are videos by a look at their head, or by a kind that their ending names, but whose ending is not in the list"
     found = []
-    for f in sorted(Path(folder).rglob('*')):
-        if is_video_name(f) or f.name.startswith('.') or not f.is_file(): continue
+    for f in _files_in(folder):
+        if is_video_name(f) or not f.is_file(): continue
         kind = mimetypes.guess_type(f.name)[0] or ('video/' if is_video(f) else '')
         if kind.startswith('video/'): found.append(f)
     return found
@@ -158,7 +167,7 @@ def listed_videos(
     if annotations is None:
         folder = Path(videos_dir)
         if not folder.is_dir(): raise ValueError(f"{folder}: no such folder of videos")
-        return {str(f.relative_to(folder)):None for f in sorted(folder.rglob('*')) if is_video_name(f)}
+        return {str(f.relative_to(folder)):None for f in folder_videos(folder)}
     found = {}
     for _,file in annotation_files(annotations):
         try:
@@ -303,7 +312,9 @@ def write_all(
         for (video,_),made in bulk(partial(_clips, str(videos_dir), str(out_dir)), todo, workers, timeout, 'clips', quiet, engine):
             if isinstance(made, Exception): lost[video] = f'{type(made).__name__} {made}'.strip()
             else:
-                for line in made: note.add(line)
+                try:
+                    for line in made: note.add(line)
+                except OSError as e: lost[video] = f'written, but not noted as whole: {e.strerror}'
     return lost
 
 def _clips(videos_dir, out_dir, job): # Lines of the note
