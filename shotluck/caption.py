@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names
 from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
-from .split import VIDEO_ENDINGS, Shot, detect_shots
+from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
 from .tables import seconds, table_rows
 from .storyboard import Storyboard, Told, timecode, display_name, written_by_us
@@ -323,7 +323,7 @@ def caption_video(
     parts = [dict(start=r['shots'][0][0], end=max(e for _,e in r['shots']), t0=r['seconds'][0][0], t1=max(t for _,t in r['seconds']), summary=texts[r['id']] or '') for r in recs if r['id'].startswith('v/part/1.')]
     summary = texts['v/summary'] if len(shots)>1 else told[0].caption
     after = path.stat()
-    notes = [note or (NANO_NOTE if is_nano else ''), '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
+    notes = [note or (NANO_NOTE if is_nano else ''), f'{TRUNCATED.capitalize()}.' if info.truncated else '', '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
              '' if (after.st_size, after.st_mtime_ns)==(before.st_size, before.st_mtime_ns) else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.']
     from shotluck import __version__
     meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else where or 'given', shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
@@ -334,7 +334,8 @@ def videos_in(paths:list)->list:
     "The video files named, and those in the folders named, each once"
     found = {}
     for p in map(Path, paths):
-        inside = sorted(f for f in p.rglob('*') if f.suffix.lower() in VIDEO_ENDINGS and not f.name.startswith('.') and f.is_file()) if p.is_dir() else [p]
+        if p.is_dir(): warn_passed_over(p)
+        inside = [f for f in folder_videos(p) if f.is_file()] if p.is_dir() else [p]
         if not inside: raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
         for f in inside: found.setdefault(f.resolve(), f)
     return list(found.values())

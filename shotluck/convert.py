@@ -18,8 +18,9 @@ from tqdm.auto import tqdm
 
 from .files import LEDGER, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
 from .ledger import write_report
-from .split import annotated_shots, split as probe_all
+from .split import annotated_shots, split as probe_all, clip_name
 from .tables import SPLITS, TABLES, Fault, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
+
 
 # %% ../nbs/03_convert.ipynb #03-005
 TASKS = ('caption', 'narration', 'summary', 'qa')
@@ -154,13 +155,14 @@ def records_of(
         elif not isinstance(text, str): status,why = 'bad_row', f'text expected, got {type(text).__name__}'
         elif not text.strip() or text.lstrip()[:11].lower()=='placeholder': status,why = 'placeholder', 'no text was written for it'
         if status!='ok': yield task, n, status, why, None; continue
+        why = '; '.join(filter(None, (state[1], why)))                       # a file that is cut short is used, and says so
         rec = dict(id=f'{clip}/{task}/{n}' if n else f'{clip}/{task}', video=ann['video'], task=task, shots=pick(shots, one), fps=video['fps'], seconds=pick(seconds, one), asr=pick(asr, one))
         if qa: rec['question'] = plain(qa[0])
         rec['conversations'] = [{'from':'human', 'value':prompt(rec)}, {'from':'gpt', 'value':one_line(text)}]
         yield task, n, status, why, rec
 
 # %% ../nbs/03_convert.ipynb #03-015
-def _clip(rec, shot): return f"clips/{Path(rec['video']).stem}_{shot[0]}_{shot[1]-1}.mp4"
+def _clip(rec, shot): return f"clips/{clip_name(rec['video'], shot)}"
 
 def as_llava(
     rec:dict # A record
