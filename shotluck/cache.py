@@ -210,12 +210,14 @@ def make_bank(
     folder,      # Where `disk` puts them
     frames:int,  # In all records and views
     dtype=torch.float32, # Of the stored features
-    copies:int=1 # Processes on this machine that each keep their own
+    copies:int=1,# Processes on this machine that each keep their own
+    reread:bool=True # Will features be read more than once? Else `auto` writes none to disk
 )->FrameBank:
     "The way to feed a model; `ValueError` if there is no room for it"
     import psutil, shutil
     size,room = cache_bytes(model, frames, dtype), psutil.virtual_memory().available
-    if kind=='auto': kind = 'memory' if size*copies<room/2 else 'disk'
+    if kind=='auto' and size*copies<room/2: kind = 'memory'
+    elif kind=='auto': kind = 'disk' if reread else 'off'
     if kind=='off': return Pixels(model, videos)
     if kind=='memory':
         if size*copies>room: raise ValueError(f"features take {size*copies/1e9:.1f} GB of memory, {room/1e9:.1f} GB are free: use --cache disk")

@@ -102,7 +102,7 @@ class VideoLlava(LlavaForConditionalGeneration):
         frames = projector.project(image_features, first).to(x.dtype)
         return x.masked_scatter(self.model.get_placeholder_mask(input_ids, x, frames), frames)
 
-    def forward(self, input_ids=None, image_features=None, pixel_values=None, labels=None, num_items_in_batch=None, logits_to_keep=0, **kw):
+    def forward(self, input_ids=None, image_features=None, pixel_values=None, labels=None, num_items_in_batch=None, per_record=False, logits_to_keep=0, **kw):
         if image_features is None and pixel_values is None and labels is None: return super().forward(input_ids=input_ids, logits_to_keep=logits_to_keep, **kw)
         x = self.embed(input_ids, image_features, pixel_values)
         if labels is None: return super().forward(inputs_embeds=x, logits_to_keep=logits_to_keep, **kw)
@@ -110,7 +110,11 @@ class VideoLlava(LlavaForConditionalGeneration):
         target = nn.functional.pad(labels[:,1:], (0,1), value=-100)
         at = target!=-100
         logits = self.lm_head(h[at]).float()[:,:getattr(self.config, 'words', None)]               # answer tokens × V; a row added for `<image>` is no word
-        loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')/(at.sum() if num_items_in_batch is None else num_items_in_batch)
+        if per_record: # each record's own mean
+            each = nn.functional.cross_entropy(logits, target[at], reduction='none')
+            loss = (each/at.sum(1)[at.nonzero()[:,0]]).sum()
+        else: loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')
+        loss = loss/(at.sum() if num_items_in_batch is None else num_items_in_batch)
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits)
 
 # %% ../nbs/04_model.ipynb #04-008b
