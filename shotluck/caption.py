@@ -46,7 +46,7 @@ class CaptionCfg:
         batch:int=16,            # Shots a step
         again:bool=False,        # Also do what is finished
         device:str='auto',       # auto, cpu, cuda, mps
-        dtype:str='float32',     # Of the weights: float32, bfloat16, float16
+        dtype:str='auto',        # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
         quiet:bool=False,        # No progress bar
     ):
         store_attr()

@@ -8,6 +8,7 @@ __all__ = ['NANO_TEMPLATE', 'Encoded', 'TooLong', 'n_frames', 'as_words', 'encod
 # %% ../nbs/04a_encode.ipynb #04a-002
 import re
 from functools import lru_cache
+from bisect import bisect_right
 from typing import NamedTuple
 
 import torch
@@ -62,6 +63,21 @@ def _tokens(record, answer, tokenizer, speech, markers):
     return out['input_ids'], out['assistant_masks']
 
 # %% ../nbs/04a_encode.ipynb #04a-009
+def _first_words(
+    texts:list, # What is said in each shot
+    n:int       # Words to keep of all of them
+)->list:
+    "`n` words of `texts`: those that say most lose words from their end first, all alike"
+    words = [t.split() for t in texts]
+    most = bisect_right(range(1, n+1), n, key=lambda k: sum(min(k, len(w)) for w in words))      # whole words each text may have
+    left = n-sum(min(most, len(w)) for w in words)
+    kept = []
+    for w in words:
+        one_more = left>0 and len(w)>most
+        kept.append(' '.join(w[:most+one_more]))
+        left -= one_more
+    return kept
+
 def encode(
     record:dict,         # As `convert` writes it
     tokenizer,           # With a chat template and an `<image>` token
@@ -73,20 +89,25 @@ def encode(
     answer:bool=True,    # With the answer, for training? Without, it is not looked at
     rng=None             # numpy Generator: frames anywhere in their part, else in its middle
 )->Encoded:
-    "Ids, labels and frame numbers; shortens speech, then frames, never the answer; `TooLong` if it still does not fit"
+    "Ids, labels and frame numbers; takes fewer frames, then shortens speech, never the answer; `TooLong` if it still does not fit"
     image = tokenizer.convert_tokens_to_ids('<image>')
     text = record['conversations'][1]['value'] if answer else None
-    record,budget = dict(record, asr=[plain(t) for t in record['asr']]), n_frames(record, frames)
-    while True:
-        idxs = sample_idxs(record['shots'], budget, rng)
-        ids,mask = _tokens(record, text, tokenizer, speech, markers)
-        over = len(ids)+sum((len(x)*tokens_per_frame-1) for x in idxs)-context
-        if over<=0: break
-        longest = max(range(len(record['asr'])), key=lambda i: len(record['asr'][i].split()))
-        words = record['asr'][longest].split() if speech else []
-        if words: record['asr'][longest] = ' '.join(words[:-max(1, over//4)])
-        elif sum(map(len, idxs))>len(idxs): budget = max(len(idxs), min(budget, sum(map(len, idxs)))-max(1, over//tokens_per_frame))
-        else: raise TooLong(f"{record['id']}: does not fit {context} tokens: {over} too many with one frame a shot and no speech")
+    shots = record['shots']
+    said = [plain(t) for t in record['asr']]
+    def tokens(n_words): # Ids and mask with so many words of the speech (None: all), an image token for each shot
+        asr = said if n_words is None else _first_words(said, n_words)
+        return _tokens(dict(record, asr=asr), text, tokenizer, speech, markers)
+    def left(ids): # Tokens beside these and one frame a shot
+        return context-len(ids)-len(shots)*(tokens_per_frame-1)
+
+    ids,mask = tokens(None)
+    if left(ids)<0:
+        n_words = sum(len(t.split()) for t in said) if speech else 0
+        keep = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0]))-1    # the most words that fit: ten tries for a thousand words
+        ids,mask = tokens(max(keep, 0))
+        if left(ids)<0: raise TooLong(f"{record['id']}: does not fit {context} tokens: {-left(ids)} too many with one frame a shot and no speech")
+    budget = min(n_frames(record, frames), len(shots)+left(ids)//max(tokens_per_frame, 1))
+    idxs = sample_idxs(shots, budget, rng)
     input_ids,labels,shot = [], [], 0
     for t,m in zip(ids, mask or [0]*len(ids)):
         n = len(idxs[shot])*tokens_per_frame if t==image else 1
