@@ -334,16 +334,19 @@ def main():
     parser.add_argument('--seed', type=int, default=0, help='of the draw')
     parser.add_argument('--modules', default='', help='only these, comma between')
     parser.add_argument('--workers', type=int, default=2, help='mutants at a time')
+    parser.add_argument('--own', action='store_true', help='ask only the notebook that holds the line: quick')
     parser.add_argument('--out', type=Path, default=root / 'bench' / 'mutants.json', help='report to write')
     args = parser.parse_args()
     modules = [m for m in args.modules.split(',') if m]
     mutants = listed(args.listed) if args.listed else drawn(args.draw, args.seed, modules)
     if modules:
         mutants = [m for m in mutants if m.module in modules]
-    notebooks = sorted((root / 'nbs').glob('*.ipynb'))
-    users = readers(notebooks)
-    equivalent_file = root / 'bench' / 'mutants_equivalent.json'
-    equivalent = json.loads(equivalent_file.read_text(encoding='utf-8')) if equivalent_file.exists() else {}
+    users = readers(sorted((root / 'nbs').glob('*.ipynb')))
+    if args.own:
+        users = {module: names[:1] for module, names in users.items()}
+    equivalent = {}
+    for file in sorted((root / 'bench').glob('mutants_equivalent*.json')):
+        equivalent |= json.loads(file.read_text(encoding='utf-8'))
     with tempfile.TemporaryDirectory() as folder:
         copies = Queue()
         for number in range(args.workers):
