@@ -327,11 +327,6 @@ def _seconds(shown, film): # Presentation times that never go back, and how long
     return np.array(times), step if shown[-1][1] else 0.
 
 # %% ../nbs/00_video.ipynb #00-012a
-def _held_until(c, film, sound): # The container's own end of the pictures, in its seconds; 0 if it does not say
-    if film.duration: return float(((film.start_time or 0)+film.duration)*film.time_base)
-    if not sound and c.duration: return ((c.start_time or 0)+c.duration)/1e6
-    return 0.
-
 def _info(path, c, film, counted, decoded):
     sound,frame = _sound_of(c), counted.first
     rotation,flip = _orientation(frame)
@@ -345,9 +340,7 @@ def _info(path, c, film, counted, decoded):
         first = min((float(s.start_time*s.time_base) for s in (film, sound) if s and s.start_time is not None), default=start)
     fps = _measured_fps(times, film)
     end = times[-1]+(last or 1/fps)
-    if 'mp4' in c.format.name or 'matroska' in c.format.name:
-        if not is_cut: end = max(end, _held_until(c, film, sound))
-    elif c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
+    if c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
     return VideoInfo(len(times), fps, width, height, float(end-start), bool(sound), times-start, film.codec_context.name, rotation, counted.hidden>0, flip,
                      sar, film.index, sound.index if sound else None, start, start-first, decoded, is_cut)
 
