@@ -106,7 +106,9 @@ def _open(path):
     _check_file(path)
     allowed = dict(protocol_whitelist='file', format_whitelist=FORMATS)
     try: c = av.open(_local_url(path), metadata_errors='ignore', container_options=allowed)
-    except av.error.ArgumentError: raise VideoError(f"{path}: not a video, or in a format that is not read; playlists and lists of other files are not followed") from None
+    except av.error.ArgumentError:
+        raise VideoError(f"{path}: not a video, or in a format that is not read; "
+                         "playlists and lists of other files are not followed") from None
     except (av.error.FFmpegError, UnicodeError, OSError) as e:
         cut = '; the file ends before what it announces' if _is_cut(path) else ''
         raise VideoError(f"{path}: not a readable video ({e.strerror if isinstance(e, OSError) else e}{cut})") from None
@@ -341,8 +343,11 @@ def _info(path, c, film, counted, decoded):
     fps = _measured_fps(times, film)
     end = times[-1]+(last or 1/fps)
     if c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
-    return VideoInfo(len(times), fps, width, height, float(end-start), bool(sound), times-start, film.codec_context.name, rotation, counted.hidden>0, flip,
-                     sar, film.index, sound.index if sound else None, start, start-first, decoded, is_cut)
+    return VideoInfo(
+        frames=len(times), fps=fps, width=width, height=height, duration=float(end-start), has_audio=bool(sound),
+        times=times-start, codec=film.codec_context.name, rotation=rotation, flip=flip, sar=sar,
+        stream=film.index, sound=sound.index if sound else None, start=start, lead=start-first,
+        edited=counted.hidden>0, decoded=decoded, truncated=is_cut)
 
 @lru_cache(256)
 def _probe(path, size, mtime):
@@ -396,7 +401,8 @@ def _decode(path, info, *sizes, how=BICUBIC): # sizes: (w, h, frames wanted, or 
         packets,base = _packets(c, film, film, _sound_of(c)), float(film.time_base)
         try:
             for k,f in enumerate(_frames(c, packets, film, strict=not info.decoded)):
-                if not info.decoded and abs((_pts(f) or 0)*base-info.start-info.times[k])>1e-6: raise VideoError(f"{path}: frame {k} cannot be decoded")
+                in_place = info.decoded or abs((_pts(f) or 0)*base-info.start-info.times[k])<1e-6
+                if not in_place: raise VideoError(f"{path}: frame {k} cannot be decoded")
                 if any(k in want for *_,want in scales):
                     yield k, [_upright(scaler.reformat(f, w, h, 'rgb24', interpolation=how, threads=1).to_ndarray(), info) if k in want else None
                               for scaler,w,h,want in scales]
