@@ -147,7 +147,9 @@ def warn_passed_over(
 ):
     "Name on stderr the files that look like videos and were passed over"
     files = passed_over(folder)
-    for f in files[:20]: print(f"{f}: looks like a video, but {f.suffix or 'no ending'} is not the ending of one, so it was passed over: rename it to use it", file=sys.stderr)
+    for f in files[:20]:
+        ending = f.suffix or 'no ending'
+        print(f"{f}: looks like a video, but {ending} is not the ending of one: passed over; rename it to use it", file=sys.stderr)
     if len(files)>20: print(f"… and {len(files)-20} more that look like videos", file=sys.stderr)
 
 # %% ../nbs/02_split.ipynb #02-016
@@ -322,7 +324,8 @@ def _clips(videos_dir, out_dir, job): # Lines of the note
     path = inside(videos_dir, video)
     before = path.stat()
     clips = write_clips(path, shots, out_dir, name=video)
-    return [dict(clip=clip_name(video, s), video=video, size=before.st_size, mtime=before.st_mtime_ns, shot=list(s), bytes=clip.stat().st_size) for s,clip in zip(shots, clips)]
+    source = dict(video=video, size=before.st_size, mtime=before.st_mtime_ns)
+    return [dict(source, clip=clip_name(video, s), shot=list(s), bytes=clip.stat().st_size) for s,clip in zip(shots, clips)]
 
 # %% ../nbs/02_split.ipynb #02-025
 @command

@@ -106,7 +106,9 @@ def _open(path):
     _check_file(path)
     allowed = dict(protocol_whitelist='file', format_whitelist=FORMATS)
     try: c = av.open(_local_url(path), metadata_errors='ignore', container_options=allowed)
-    except av.error.ArgumentError: raise VideoError(f"{path}: not a video, or in a format that is not read; playlists and lists of other files are not followed") from None
+    except av.error.ArgumentError:
+        raise VideoError(f"{path}: not a video, or in a format that is not read; "
+                         "playlists and lists of other files are not followed") from None
     except (av.error.FFmpegError, UnicodeError, OSError) as e:
         cut = '; the file ends before what it announces' if _is_cut(path) else ''
         raise VideoError(f"{path}: not a readable video ({e.strerror if isinstance(e, OSError) else e}{cut})") from None
@@ -327,11 +329,6 @@ def _seconds(shown, film): # Presentation times that never go back, and how long
     return np.array(times), step if shown[-1][1] else 0.
 
 # %% ../nbs/00_video.ipynb #00-012a
-def _held_until(c, film, sound): # The container's own end of the pictures, in its seconds; 0 if it does not say
-    if film.duration: return float(((film.start_time or 0)+film.duration)*film.time_base)
-    if not sound and c.duration: return ((c.start_time or 0)+c.duration)/1e6
-    return 0.
-
 def _info(path, c, film, counted, decoded):
     sound,frame = _sound_of(c), counted.first
     rotation,flip = _orientation(frame)
@@ -345,11 +342,12 @@ def _info(path, c, film, counted, decoded):
         first = min((float(s.start_time*s.time_base) for s in (film, sound) if s and s.start_time is not None), default=start)
     fps = _measured_fps(times, film)
     end = times[-1]+(last or 1/fps)
-    if 'mp4' in c.format.name or 'matroska' in c.format.name:
-        if not is_cut: end = max(end, _held_until(c, film, sound))
-    elif c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
-    return VideoInfo(len(times), fps, width, height, float(end-start), bool(sound), times-start, film.codec_context.name, rotation, counted.hidden>0, flip,
-                     sar, film.index, sound.index if sound else None, start, start-first, decoded, is_cut)
+    if c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
+    return VideoInfo(
+        frames=len(times), fps=fps, width=width, height=height, duration=float(end-start), has_audio=bool(sound),
+        times=times-start, codec=film.codec_context.name, rotation=rotation, flip=flip, sar=sar,
+        stream=film.index, sound=sound.index if sound else None, start=start, lead=start-first,
+        edited=counted.hidden>0, decoded=decoded, truncated=is_cut)
 
 @lru_cache(256)
 def _probe(path, size, mtime):
@@ -403,7 +401,8 @@ def _decode(path, info, *sizes, how=BICUBIC): # sizes: (w, h, frames wanted, or 
         packets,base = _packets(c, film, film, _sound_of(c)), float(film.time_base)
         try:
             for k,f in enumerate(_frames(c, packets, film, strict=not info.decoded)):
-                if not info.decoded and abs((_pts(f) or 0)*base-info.start-info.times[k])>1e-6: raise VideoError(f"{path}: frame {k} cannot be decoded")
+                in_place = info.decoded or abs((_pts(f) or 0)*base-info.start-info.times[k])<1e-6
+                if not in_place: raise VideoError(f"{path}: frame {k} cannot be decoded")
                 if any(k in want for *_,want in scales):
                     yield k, [_upright(scaler.reformat(f, w, h, 'rgb24', interpolation=how, threads=1).to_ndarray(), info) if k in want else None
                               for scaler,w,h,want in scales]
