@@ -21,7 +21,7 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, because, command, content_mark, ids_hash, settings, short_names, write_text
+from .files import Journal, because, command, content_mark, ids_hash, settings, short_names, uninterrupted, write_text
 from .hub import made_of
 from .speech import read_subtitles, speech_of, transcribe, whisper
 from .split import VIDEO_ENDINGS, Shot, detect_shots
@@ -468,7 +468,7 @@ def caption_files(
         return call
     @once
     def load():
-        from shotluck.model import load_model
+        with uninterrupted(): from shotluck.model import load_model
         return load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
     made = once(lambda: made_of(cfg.model))
     written,failed,skipped,videos = {}, {}, [], videos_in(paths)
