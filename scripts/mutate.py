@@ -11,7 +11,6 @@ import argparse, ast, json, os, random, shutil, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
-from threading import Lock
 from typing import NamedTuple
 
 import nbformat

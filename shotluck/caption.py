@@ -21,13 +21,13 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, because, command, content_mark, ids_hash, settings, short_names, uninterrupted, write_text
-from .hub import made_of
-from .speech import read_subtitles, speech_of, transcribe, whisper
-from .split import VIDEO_ENDINGS, Shot, detect_shots
+from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, uninterrupted
+from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
+from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
-from .tables import seconds
+from .tables import seconds, table_rows
 from .storyboard import Storyboard, Told, timecode, display_name, written_by_us
+from .hub import made_of
 from .video import VideoError, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/07_caption.ipynb #07-011
@@ -46,7 +46,7 @@ class CaptionCfg:
         batch:int=16,            # Shots a step
         again:bool=False,        # Also do what is finished
         device:str='auto',       # auto, cpu, cuda, mps
-        dtype:str='float32',     # Of the weights: float32, bfloat16, float16
+        dtype:str='auto',        # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
         quiet:bool=False,        # No progress bar
     ):
         store_attr()
@@ -72,23 +72,21 @@ def merge_short(
 
 def _frame(cell, times): # A whole number is a frame, with a colon or a point it is a time
     cell = cell.strip()
-    if re.fullmatch(r'\d+', cell): return int(cell)
+    if re.fullmatch(r'[0-9]{1,9}', cell): return int(cell)
     try: return int(np.searchsorted(times, seconds(cell)-1e-3))
-    except ValueError: raise ValueError(f"{cell!r} is neither a frame number nor a time such as 1:02.5") from None
+    except ValueError: raise ValueError(f"{cell[:40]!r} is neither a frame number nor a time such as 1:02.5") from None
 
 def listed_shots(
-    file, # CSV with columns start and end: frames, end excluded, or times such as 1:02.5
+    file, # Table with columns start and end: frames, end excluded, or times such as 1:02.5; no end: the video's
     info  # `VideoInfo`
 )->list:  # [Shot, …] by their starts
     "Shots as a table says; `ValueError` names the row that is wrong"
-    try: text = Path(file).read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError: raise ValueError(f"{file}: not UTF-8 text") from None
-    head = text.split('\n', 1)[0]
-    rows,shots = csv.DictReader(io.StringIO(text, newline=''), delimiter=';' if head.count(';')>head.count(',') else ','), []
-    rows.fieldnames = [n.strip().lower() for n in rows.fieldnames or []]
-    if not {'start','end'}<=set(rows.fieldnames): raise ValueError(f"{file}: columns start and end were expected, got {head.strip()[:80]!r}")
-    for i,r in enumerate(rows, 2):
-        try: a,b = (_frame(r[k] or '', info.times) for k in ('start','end'))
+    shots = []
+    for i,r,fault in table_rows(file, ('start','end')):
+        if fault: raise ValueError(f"{file}, {fault}")
+        try:
+            a = _frame(r['start'], info.times)
+            b = _frame(r['end'], info.times) if r['end'].strip() else info.frames
         except ValueError as e: raise ValueError(f"{file}, row {i}: {e}") from None
         if not 0<=a<b<=info.frames: raise ValueError(f"{file}, row {i}: shot [{a}, {b}) does not lie in the video's {info.frames} frames")
         shots.append(Shot(a, b))
@@ -260,20 +258,26 @@ def _rows(rows): # Of a log; it may come from a stranger, so only what is as we 
     return [dict(key='', video='')|r for r in rows if isinstance(r.get('files'), list) and all(map(ours, r['files'])) and all(isinstance(r.get(k, ''), str) for k in ('key','video','path'))]
 
 def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves are none
-    "Subtitle files of the same name beside a video: film.srt, film.vtt, film.en.srt …"
+    "Subtitle files of the same name beside a video: film.srt, film.VTT, film.en.srt, film.pt_BR.ass …"
     path = Path(path)
     ours = {f for r in _rows(Journal.peek(path.parent/LOG)) for f in r['files']}                                   # names are noted as in a URL, since they may hold any bytes
-    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}(-[A-Za-z0-9]+)*)?\.(srt|vtt)', re.S)
-    return sorted((f for f in path.parent.iterdir() if fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file() and not written_by_us(f)), key=lambda f: (f.stem!=path.stem, f.name))
+    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}([-_][a-z0-9]+)*)?\.(srt|vtt|ass|ssa)', re.S|re.I)
+    def is_speech(f): return fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file() and not written_by_us(f)
+    return sorted(filter(is_speech, path.parent.iterdir()), key=lambda f: (f.stem!=path.stem, f.name))
 
 def hear(path, times, cfg, transcriber=None, watch=None):
     "What is said in each shot, and where that was found"
+    info = probe(path)
+    pictures = info.times[0], info.duration
+    def read(file):
+        lines,note = load_subtitles(file)
+        return speech_of(lines, times, pictures), f'{display_name(file)} ({note})' if note else display_name(file)
     if cfg.speech=='whisper' or transcriber:
-        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if probe(path).has_audio else []
-        return speech_of(words, times), f'whisper {cfg.whisper}' if words else 'none heard'
-    if cfg.speech not in ('auto','none'): return speech_of(read_subtitles(cfg.speech), times), display_name(cfg.speech)
+        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if info.has_audio else []
+        return speech_of(words, times, pictures), f'whisper {cfg.whisper}' if words else 'none heard'
+    if cfg.speech not in ('auto','none'): return read(cfg.speech)
     for file in subtitles_beside(path)[:1] if cfg.speech=='auto' else []:
-        try: return speech_of(read_subtitles(file), times), display_name(file)
+        try: return read(file)
         except ValueError: return ['']*len(times), f'none: {display_name(file)} holds no subtitles'
     return ['']*len(times), 'none'
 
@@ -319,7 +323,7 @@ def caption_video(
     parts = [dict(start=r['shots'][0][0], end=max(e for _,e in r['shots']), t0=r['seconds'][0][0], t1=max(t for _,t in r['seconds']), summary=texts[r['id']] or '') for r in recs if r['id'].startswith('v/part/1.')]
     summary = texts['v/summary'] if len(shots)>1 else told[0].caption
     after = path.stat()
-    notes = [note or (NANO_NOTE if is_nano else ''), '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
+    notes = [note or (NANO_NOTE if is_nano else ''), f'{TRUNCATED.capitalize()}.' if info.truncated else '', '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
              '' if (after.st_size, after.st_mtime_ns)==(before.st_size, before.st_mtime_ns) else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.']
     from shotluck import __version__
     meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else where or 'given', shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
@@ -330,7 +334,8 @@ def videos_in(paths:list)->list:
     "The video files named, and those in the folders named, each once"
     found = {}
     for p in map(Path, paths):
-        inside = sorted(f for f in p.rglob('*') if f.suffix.lower() in VIDEO_ENDINGS and not f.name.startswith('.') and f.is_file()) if p.is_dir() else [p]
+        if p.is_dir(): warn_passed_over(p)
+        inside = [f for f in folder_videos(p) if f.is_file()] if p.is_dir() else [p]
         if not inside: raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
         for f in inside: found.setdefault(f.resolve(), f)
     return list(found.values())
@@ -498,7 +503,7 @@ def main(
 ):
     "Tell a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
-    for f,ends in ((cfg.speech, ('.srt','.vtt')), (cfg.shots, ('.csv',))):
+    for f,ends in ((cfg.speech, ('.srt','.vtt','.ass','.ssa')), (cfg.shots, ('.csv',))):
         if f.lower().endswith(ends) and not os.path.isfile(f): raise ValueError(f"{f}: no such file")
     written,failed,skipped = caption_files(paths, out, cfg)
     show = lambda x: os.fsencode(x).decode('utf-8', 'replace')

@@ -15,8 +15,8 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from .fetch import DamagedArchive, FetchError, Parts, checksum, fetch, fetch_pages, unpack
-from .files import LEDGER, Journal, alone, bulk, command, content_mark, ffmpeg_exe, ids_hash, inside, lock_folder, read_json, same_form, sha256, whole, write_json
+from .fetch import FetchError, Parts, checksum, fetch, unpack, DamagedArchive, fetch_pages
+from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json, alone, content_mark, ids_hash, lock_folder, same_form
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
@@ -216,12 +216,12 @@ def write_ledger(
     with whole(path) as p, open(p, 'w', newline='', encoding='utf-8', errors='backslashreplace') as f:
         w = csv.writer(f, lineterminator='\n')
         w.writerow(LEDGER)
-        w.writerows(('download','',name,'','',status,reason) for name,(status,reason) in rows.items())
+        w.writerows(map(safe_cell, ('download','',name,'','',status,reason)) for name,(status,reason) in rows.items())
 
 def read_ledger(path)->dict:
     "{video: (status, reason)} of a download.csv; {} if there is none"
     if not Path(path).exists(): return {}
-    with open(path, newline='', encoding='utf-8') as f: return {r['video']:(r['status'],r['reason']) for r in csv.DictReader(f)}
+    with open(path, newline='', encoding='utf-8') as f: return {plain_cell(r['video']):(r['status'],plain_cell(r['reason'])) for r in csv.DictReader(f)}
 
 # %% ../nbs/01_download.ipynb #01-020
 def from_dir(

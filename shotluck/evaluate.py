@@ -59,7 +59,7 @@ class EvaluateCfg:
         draws:int=1000,          # Of the bootstrap
         limit:int=0,             # Records at most; 0: all
         device:str='auto',       # auto, cpu, cuda, mps
-        dtype:str='float32',     # Of the weights: float32, bfloat16, float16
+        dtype:str='auto',        # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
         workers:int=0,           # Processes that decode ahead; 0: one for each core, -1: none
         quiet:bool=False,        # No progress bar
     ):

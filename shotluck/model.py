@@ -45,6 +45,7 @@ class PooledProjector(LlavaMultiModalProjector):
         if self.change: self.linear_1 = nn.Linear(2*self.linear_1.in_features, self.linear_1.out_features, self.linear_1.bias is not None)
     def forward(self, image_features): return self.project(pool_tokens(image_features, self.pool))
     def project(self, pooled, first=None): # T N Dv, and for each frame the number of its shot's first -> T N D
+        pooled = pooled.to(self.linear_1.weight.dtype)                                            # features are kept in a precision of their own
         return super().forward(torch.cat([pooled, pooled-pooled[first]], -1) if self.change else pooled)
 
 def first_frames(
@@ -82,6 +83,7 @@ class VideoLlava(LlavaForConditionalGeneration):
     def tower_features(self, pixel_values): # T 3 S S -> T N Dv
         "What the frozen part sees: the tower's features, pooled"
         layer,tower = self.config.vision_feature_layer,self.model.vision_tower
+        pixel_values = pixel_values.to(tower.embeddings.patch_embedding.weight.dtype)             # a frozen tower may be in half precision beside a trained language model
         if layer==-1: hidden = tower.encoder(inputs_embeds=tower.embeddings(pixel_values)).last_hidden_state      # before the final norm; nothing else is kept
         else: hidden = tower(pixel_values, output_hidden_states=True).hidden_states[layer]
         return pool_tokens(hidden, self.model.multi_modal_projector.pool)
@@ -101,7 +103,7 @@ class VideoLlava(LlavaForConditionalGeneration):
         frames = projector.project(image_features, first).to(x.dtype)
         return x.masked_scatter(self.model.get_placeholder_mask(input_ids, x, frames), frames)
 
-    def forward(self, input_ids=None, image_features=None, pixel_values=None, labels=None, num_items_in_batch=None, logits_to_keep=0, **kw):
+    def forward(self, input_ids=None, image_features=None, pixel_values=None, labels=None, num_items_in_batch=None, per_record=False, logits_to_keep=0, **kw):
         if image_features is None and pixel_values is None and labels is None: return super().forward(input_ids=input_ids, logits_to_keep=logits_to_keep, **kw)
         x = self.embed(input_ids, image_features, pixel_values)
         if labels is None: return super().forward(inputs_embeds=x, logits_to_keep=logits_to_keep, **kw)
@@ -109,7 +111,11 @@ class VideoLlava(LlavaForConditionalGeneration):
         target = nn.functional.pad(labels[:,1:], (0,1), value=-100)
         at = target!=-100
         logits = self.lm_head(h[at]).float()[:,:getattr(self.config, 'words', None)]               # answer tokens × V; a row added for `<image>` is no word
-        loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')/(at.sum() if num_items_in_batch is None else num_items_in_batch)
+        if per_record: # each record's own mean
+            each = nn.functional.cross_entropy(logits, target[at], reduction='none')
+            loss = (each/at.sum(1)[at.nonzero()[:,0]]).sum()
+        else: loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')
+        loss = loss/(at.sum() if num_items_in_batch is None else num_items_in_batch)
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits)
 
 # %% ../nbs/04_model.ipynb #04-008b
@@ -202,17 +208,28 @@ def pick_device(device:str=None)->str:
     if device and device!='auto': return device
     return 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
 
-def attention_for(device:str)->str:
-    "flash-attn where it is installed and there is a GPU, else torch's own"
+def attention_for(
+    device:str,        # Where the model runs
+    dtype:torch.dtype, # Its arithmetic
+    flash:bool=None    # Is flash-attn installed? None: find out
+)->str:
+    "flash-attn where it is installed, on a GPU and in half precision, which is all it knows; else torch's own"
     from transformers.utils import is_flash_attn_2_available
-    return 'flash_attention_2' if device.startswith('cuda') and is_flash_attn_2_available() else 'sdpa'
+    half = dtype in (torch.bfloat16, torch.float16)
+    if not half or not device.startswith('cuda'): return 'sdpa'
+    return 'flash_attention_2' if (is_flash_attn_2_available() if flash is None else flash) else 'sdpa'
 
 # %% ../nbs/04_model.ipynb #04-018b
-def pick_dtype(dtype):
+def pick_dtype(
+    dtype,           # torch dtype or its name; None or 'auto': bfloat16 on a GPU that computes in it, else float32
+    device:str='cpu' # Where the model runs
+)->torch.dtype:
     "A torch dtype, from its name too"
+    if dtype is None or dtype=='auto':
+        return torch.bfloat16 if device.startswith('cuda') and torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     kinds = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
-    dtype = kinds.get(dtype, dtype) if isinstance(dtype, str) else dtype or torch.float32
-    if dtype not in kinds.values(): raise ValueError(f"dtype must be one of {', '.join(kinds)}, got {dtype!r}")
+    dtype = kinds.get(dtype, dtype) if isinstance(dtype, str) else dtype
+    if dtype not in kinds.values(): raise ValueError(f"dtype must be one of auto, {', '.join(kinds)}, got {dtype!r}")
     return dtype
 
 def load_own(
@@ -230,7 +247,7 @@ def load_own(
         config = LlavaConfig.from_pretrained(folder)
         config.pool,pre = pool or config.pool,folder/'preprocessor_config.json'
         if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
-        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
                                                 local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as e: raise ValueError(f"{folder}: not to be loaded: {' '.join(str(e).split())[:200]}") from e
@@ -243,13 +260,14 @@ def load_own(
 def load_model(
     preset_or_dir,   # Preset, hub id (owner/name, owner/name@revision), or a folder: TinyLLaVA's format, our own, or a LoRA adapter
     pool:int=None,   # Pooling; None: the checkpoint's own
-    dtype=None,      # torch dtype or its name; None: float32
+    dtype=None,      # torch dtype or its name; None or 'auto': float32, but bfloat16 on a GPU that computes in it
     device:str=None, # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
     tower:str=None   # TinyLLaVA's format: folder or hub id of the vision tower; None: the one its config names
 ):                   # (model, tokenizer)
     "A model ready to generate, and its tokenizer"
     from shotluck.tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
-    dtype,device = pick_dtype(dtype),pick_device(device)
+    device = pick_device(device)
+    dtype = pick_dtype(dtype, device)
     folder = locate(preset_or_dir)
     if (folder/'adapter_config.json').exists(): model,tok = load_adapter(folder, pool, dtype, device, tower)
     else:
@@ -263,7 +281,7 @@ def load_model(
 def load_adapter(
     folder,          # With adapter_config.json and adapter_model.safetensors
     pool:int=None,   # Pooling; None: the adapter's, else its model's
-    dtype=None,      # torch dtype or its name; None: float32
+    dtype=None,      # As `load_model` takes it
     device:str='cpu',
     tower:str=None,  # As `load_model` takes it
     merge:bool=True  # Add the adapter to the weights? Else peft's view of both

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from fastcore.basics import patch, store_attr
 
+from .files import safe_cell
 from .pages import data_uri, fill, jpeg
 
 # %% ../nbs/07a_storyboard.ipynb #07a-005
@@ -107,7 +108,7 @@ def to_csv(self:Storyboard)->str:
     "A row for each shot; `--shots` reads it again"
     f = io.StringIO(); w = csv.writer(f, lineterminator='\n')
     w.writerow(('shot','start','end','t0','t1','caption','speech'))
-    w.writerows((s.i, s.start, s.end, round(s.t0, 3), round(s.t1, 3), s.caption, s.speech) for s in self.shots)
+    w.writerows(map(safe_cell, (s.i, s.start, s.end, round(s.t0, 3), round(s.t1, 3), s.caption, s.speech)) for s in self.shots)
     return f.getvalue()
 
 # %% ../nbs/07a_storyboard.ipynb #07a-020

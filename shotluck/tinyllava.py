@@ -177,7 +177,7 @@ def load_tinyllava(
     try:
         tower_conf = read_json(tower/'config.json')
         config = make_config_of(conf, tower_conf, tok.convert_tokens_to_ids('<image>'), pool or 1, read_json(pre) if pre else None)
-        with init_empty_weights(include_buffers=False): model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device)))
+        with init_empty_weights(include_buffers=False): model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device), dtype))
     except Exception as e:
         why = f'{e} is missing in a config.json' if isinstance(e, KeyError) else ' '.join(str(e).split())[:200]
         raise ValueError(f"{folder}, tower {tower.name}: {why}") from e
