@@ -9,6 +9,7 @@ __all__ = ['decoded', 'looked', 'FrameBank', 'tower_key', 'DiskBank', 'Pixels', 
 import hashlib, os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -128,8 +129,10 @@ class DiskBank(FrameBank):
         return self.folder/k[:2]/f'{k}.safetensors'
 
     def load(self, video:str, idxs): # T N Dv, None if it is not there
-        try: return load_file(self.path(video, idxs))['x']
-        except (FileNotFoundError, SafetensorError): return None
+        shape = (len(idxs), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size)
+        try: x = load_file(self.path(video, idxs))['x']
+        except (FileNotFoundError, SafetensorError, KeyError): return None
+        return x if x.shape==shape else None                                          # not a file of ours
 
     def store(self, video:str, idxs, x):
         with whole(self.path(video, idxs)) as p: save_file({'x':x.contiguous()}, p)
@@ -140,7 +143,8 @@ class DiskBank(FrameBank):
             if all((v,k) in self.kept for k in ks): continue
             try: t = load_file(self.path(v, ('all',)))
             except (FileNotFoundError, SafetensorError, ValueError): continue          # a video that cannot be read is told of below
-            self.kept.update(((v,k),x) for k,x in zip(t['k'].tolist(), t['x']))
+            if {'k','x'}<=set(t) and t['x'].shape==(len(t['k']), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size):
+                self.kept.update(((v,k),x) for k,x in zip(t['k'].tolist(), t['x']))
         new = {v for v,ks in want.items() if any((v,k) not in self.kept for k in ks)}
         bad = super().fill(want, workers, quiet, strict)
         for v in new-set(bad):
@@ -204,6 +208,12 @@ def cache_bytes(
     "Bytes that the features of `frames` frames take, at most: frames that records share are counted for each"
     return frames*model.tokens_per_frame*model.config.vision_config.hidden_size*dtype.itemsize
 
+def _bytes_in(folder): # Another process may be writing to it: what is gone again when it is looked at counts nothing
+    total = 0
+    for p in folder.glob('*/*.safetensors'):
+        with suppress(FileNotFoundError): total += p.stat().st_size
+    return total
+
 def make_bank(
     kind:str,    # auto, memory, disk, off
     model, videos,
@@ -225,7 +235,7 @@ def make_bank(
     else:
         bank = DiskBank(model, videos, folder, dtype)
         bank.folder.mkdir(parents=True, exist_ok=True)
-        there,free = sum(p.stat().st_size for p in bank.folder.glob('*/*.safetensors')), shutil.disk_usage(bank.folder).free
+        there,free = _bytes_in(bank.folder), shutil.disk_usage(bank.folder).free
         if size-there>free: raise ValueError(f"features take {size/1e9:.1f} GB in {folder}, {there/1e9:.1f} GB are there and {free/1e9:.1f} GB are free: make room, name another --cache_dir, or use --cache off")
     bank.bytes = size
     return bank

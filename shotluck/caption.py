@@ -21,7 +21,7 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names
+from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, uninterrupted
 from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
 from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
@@ -473,7 +473,7 @@ def caption_files(
         return call
     @once
     def load():
-        from shotluck.model import load_model
+        with uninterrupted(): from shotluck.model import load_model
         return load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
     made = once(lambda: made_of(cfg.model))
     written,failed,skipped,videos = {}, {}, [], videos_in(paths)

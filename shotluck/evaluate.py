@@ -17,7 +17,7 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from fastcore.script import Param
 
-from .files import Journal, alone, command, dumps, ids_hash, inside, read_json, settings, whole, write_jsonl, write_text
+from .files import Journal, alone, command, dumps, ids_hash, inside, read_json, settings, uninterrupted, whole, write_jsonl, write_text
 from .hub import made_of
 from .report import compare, report
 from .score import LENGTHS, Scores, answer, paired, read_predictions, read_records, save_scores, score
@@ -283,9 +283,10 @@ def _join(device)->str: # Join the processes of torchrun, if there are any; the 
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device in ('auto','cuda') and torch.cuda.is_available() else device
 
 def _rows(cfg, records)->tuple: # ({row: predictions}, {id: reason})
-    from shotluck.encode import n_frames
-    from shotluck.cache import FrameBank
-    from shotluck.model import load_model
+    with uninterrupted():
+        from shotluck.encode import n_frames
+        from shotluck.cache import FrameBank
+        from shotluck.model import load_model
     device,failed = _join(cfg.device), {}
     plain = cfg.control=='none' and not cfg.two_stage
     main = 'model' if plain else 'two stages' if cfg.control=='none' else cfg.control

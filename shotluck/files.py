@@ -6,11 +6,11 @@
 __all__ = ['LONGEST', 'escaped_half', 'LEDGER', 'whole', 'dumpb', 'dumps', 'loads', 'write_text', 'write_json', 'write_jsonl',
            'check_regular', 'TextReader', 'encoding_note', 'StrictJSON', 'NestedTooDeeply', 'drop_halves', 'read_json',
            'iter_jsonl', 'read_jsonl', 'hold', 'lock_folder', 'alone', 'Journal', 'inside', 'same_form', 'short_names',
-           'bulk', 'because', 'reading', 'command', 'sha256', 'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe',
-           'shard_path', 'shard_paths', 'safe_cell', 'plain_cell', 'safe_table']
+           'bulk', 'because', 'reading', 'command', 'uninterrupted', 'sha256', 'content_mark', 'ids_hash', 'settings',
+           'ffmpeg_exe', 'shard_path', 'shard_paths', 'safe_cell', 'plain_cell', 'safe_table']
 
 # %% ../nbs/00a_files.ipynb #00a-002
-import hashlib, json, multiprocessing, os, re, sys, threading, unicodedata
+import hashlib, json, multiprocessing, os, re, signal, sys, threading, unicodedata
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
@@ -455,6 +455,19 @@ def command(
             else: code = f"{name}: an error that was not expected, {type(e).__name__}: {because(e)}; SHOTLUCK_DEBUG=1 shows where"
         sys.exit(code)
     return call_parse(_f)
+
+# %% ../nbs/00a_files.ipynb #00a-022c
+@contextmanager
+def uninterrupted():
+    "Ctrl-C takes effect when the block is over; for the import of a library that cannot bear it"
+    if threading.current_thread() is not threading.main_thread():             # only there does Ctrl-C arrive
+        yield
+        return
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try: yield
+    finally: signal.signal(signal.SIGINT, before)
+    if came: raise KeyboardInterrupt
 
 # %% ../nbs/00a_files.ipynb #00a-024
 LEDGER = ('stage', 'split', 'video', 'shot', 'task', 'status', 'reason')

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlavaConfig, 
 from transformers.generation.logits_process import TopPLogitsWarper
 from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast, LlavaMultiModalProjector
 
-from .files import read_json, write_json
+from .files import read_json, reading, write_json
 from .hub import PRESETS, base_of, locate
 
 _all_ = ['PRESETS','locate'] # stand here too
@@ -293,8 +293,8 @@ def load_adapter(
     if kind!='LORA': raise ValueError(f"{folder}: an adapter of type {kind!r}, wanted 'LORA'")
     if not (folder/'adapter_model.safetensors').exists(): raise ValueError(f"{folder}: holds no adapter_model.safetensors")
     own = read_json(folder/'config.json') if (folder/'config.json').exists() else {}
-    model,tok = load_model(base, pool or own.get('pool'), dtype, device, tower)
+    try: model,tok = load_model(base, pool or own.get('pool'), dtype, device, tower)
+    except ValueError as e: raise ValueError(f"{folder}: the model that it was trained on cannot be had: {e}") from None
     if own.get('frames'): model.config.frames = own['frames']
-    try: model = PeftModel.from_pretrained(model, folder, torch_device=device)
-    except Exception as e: raise ValueError(f"{folder}: an adapter that does not fit {base}: {' '.join(str(e).split())[:200]}") from e
+    with reading(folder, f'an adapter that does not fit {base}'): model = PeftModel.from_pretrained(model, folder, torch_device=device)
     return (model.merge_and_unload() if merge else model).eval(), tok
