@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.script import call_parse
 from hypothesis import HealthCheck, Phase, given, seed as seeded, settings, strategies as st
 
-SLOW = 3.           # seconds that a file of some kilobytes may take
+SLOW = 3.           # seconds of the processor that a file of some kilobytes may take
 LARGE = 400_000_000 # bytes that it may take
 LONG = 1000         # characters of a message
 LEAST = 100         # files that are read, however slow the machine
@@ -129,7 +129,7 @@ FORMATS = dict(
 
 def check(format, path): # '' or what is wrong
     tracemalloc.start()
-    start = time.monotonic()
+    start = time.process_time()
     try: format.read(path)
     except ValueError as e:
         if '\n' in str(e) or len(str(e))>LONG: return f'a message of {len(str(e))} characters in {str(e).count(chr(10))+1} lines: {str(e)[:200]!r}'
@@ -137,7 +137,7 @@ def check(format, path): # '' or what is wrong
         if isinstance(e, KeyboardInterrupt): raise
         return f'{type(e).__name__}: {str(e)[:200]}'
     finally:
-        took,peak = time.monotonic()-start, tracemalloc.get_traced_memory()[1]
+        took,peak = time.process_time()-start, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     if took>SLOW: return f'took {took:.1f} s'
     if peak>LARGE: return f'took {peak:,} bytes'
