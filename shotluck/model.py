@@ -120,7 +120,8 @@ def generate(
     max_tokens:int, # Of each answer
     temperature:float=0,# 0: greedy; else words are drawn, 1 as the model gives them
     top_p:float=1,  # Draw among the likeliest words that have this share of the probability
-    seed:int=0      # The same seed draws the same words for the same batch
+    seed:int=0,     # The same seed draws the same words for the same batch
+    ended:list=None # Takes for each answer whether it came to an end, or was cut at `max_tokens`
 )->list:            # B texts
     "Greedy or sampled answers; a row that has ended leaves the batch. Of the checkpoint's generation_config only `eos_token_id` and `suppress_tokens` count"
     how,device = model.generation_config,model.device
@@ -140,6 +141,7 @@ def generate(
             cache.batch_select_indices(on)
             rows,mask,at,ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
         mask,at,x = nn.functional.pad(mask, (0,1), value=1), at[:,-1:]+1, model.get_input_embeddings()(ids)[:,None]
+    if ended is not None: ended += [bool(s) and s[-1] in ends.tolist() for s in said]
     return [t.strip() for t in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
