@@ -69,6 +69,7 @@ class FrameBank:
     features = True
     def __init__(self, model, videos, dtype=torch.float32):
         self.model,self.videos,self.dtype,self.kept = model, videos, dtype, {}
+        self.lost = {}                                                                # video -> (status, reason), of those that could be read when the run began
 
     @property
     def size(self): return self.model.config.vision_config.image_size
@@ -93,7 +94,11 @@ class FrameBank:
 
     def fetch(self, units:list, also=())->tuple:
         "What a batch of units needs, and unit -> (status, reason) of what cannot be had"
-        return dict(image_features=torch.cat([self.get(v, s) for v,s in units])), {}
+        bad = {u:self.lost[u[0]] for u in units if u[0] in self.lost}
+        return dict(image_features=torch.cat([self.nothing(u) if u in bad else self.get(*u) for u in units])), bad
+
+    def nothing(self, unit): # T N Dv: in place of what cannot be read
+        return torch.zeros(len(unit[1]), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size, dtype=self.dtype)
 
     def finish(self, batch:dict)->dict:
         "Add what only the model can compute; runs in the training process"
@@ -169,8 +174,7 @@ class DiskBank(FrameBank):
             for u in us:
                 have[u] = x[[row[k] for k in u[1]]]
                 self.store(*u, have[u])
-        none = lambda u: torch.zeros(len(u[1]), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size)
-        x = torch.cat([have[u].to(self.model.device, self.model.dtype) if u in have else none(u).to(self.model.device, self.model.dtype) for u in batch.pop('units')])
+        x = torch.cat([(have[u] if u in have else self.nothing(u)).to(self.model.device, self.model.dtype) for u in batch.pop('units')])
         return {**batch, 'image_features':x}
 
 # %% ../nbs/05a_cache.ipynb #05a-015
@@ -206,12 +210,14 @@ def make_bank(
     folder,      # Where `disk` puts them
     frames:int,  # In all records and views
     dtype=torch.float32, # Of the stored features
-    copies:int=1 # Processes on this machine that each keep their own
+    copies:int=1,# Processes on this machine that each keep their own
+    reread:bool=True # Will features be read more than once? Else `auto` writes none to disk
 )->FrameBank:
     "The way to feed a model; `ValueError` if there is no room for it"
     import psutil, shutil
     size,room = cache_bytes(model, frames, dtype), psutil.virtual_memory().available
-    if kind=='auto': kind = 'memory' if size*copies<room/2 else 'disk'
+    if kind=='auto' and size*copies<room/2: kind = 'memory'
+    elif kind=='auto': kind = 'disk' if reread else 'off'
     if kind=='off': return Pixels(model, videos)
     if kind=='memory':
         if size*copies>room: raise ValueError(f"features take {size*copies/1e9:.1f} GB of memory, {room/1e9:.1f} GB are free: use --cache disk")

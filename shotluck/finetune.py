@@ -9,7 +9,7 @@ __all__ = ['FREE', 'GPUS', 'FinetuneCfg', 'read_cfg', 'linear_layers', 'add_lora
 
 # %% ../nbs/05_finetune.ipynb #05-002
 import os, re, shutil, sys
-from contextlib import nullcontext
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -19,9 +19,11 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
-from .files import command, ids_hash, read_json, read_jsonl, settings, whole, write_json
-from .model import load_model, pick_device
-from .trainer import VideoTrainer, last_checkpoint, plot_loss
+from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
+from .model import load_model, pick_device, attention_for, pick_dtype
+from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
+from .convert import TASKS
+
 
 # %% ../nbs/05_finetune.ipynb #05-005
 class FinetuneCfg:
@@ -32,6 +34,7 @@ class FinetuneCfg:
         videos:str='',            # Folder of the videos; empty: raw/videos in `data`
         out:str='runs/finetune',  # Folder for the checkpoint
         match:str='',             # Only records whose id starts with one of these words, separated by commas
+        tasks:str='',             # Only records of these tasks, separated by commas: caption, narration, summary, qa; empty: all
         epochs:float=1,           # Passes over the records (each with all its `views`)
         batch:int=2,              # Records a step and process
         accumulate:int=1,         # Steps whose gradients are added up
@@ -43,8 +46,10 @@ class FinetuneCfg:
         lora_r:int=16,            # Rank of LoRA
         lora_alpha:float=32,      # LoRA's update is multiplied by this and divided by the rank
         lora_targets:str='',      # Matrices that get LoRA, as in q_proj,v_proj; empty: all of the language model's layers
-        warmup:float=.03,         # Share of the steps in which the rate rises
+        warmup:float=.03,         # Share of the steps in which the rate rises, below 1
         weight_decay:float=0,     # On weight matrices
+        max_grad_norm:float=1,    # Longer gradients are scaled down to this; 0: none are
+        loss_over:str='tokens',   # The loss is the mean over a step's answer tokens, or over its records: each one's own mean
         optim:str='adamw',        # adamw; muon: for the matrices of small models, at 2.5 times the rate
         schedule:str='cosine',    # How the rate falls: any of transformers' schedulers
         pool:int=0,               # Side of the squares of patches that become one token; 0: the checkpoint's own
@@ -56,7 +61,7 @@ class FinetuneCfg:
         drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
-        cache:str='auto',         # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk
+        cache:str='auto',         # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
         cache_dir:str='',         # Folder of the features on disk; empty: features in `data`
         workers:int=0,            # Processes that decode ahead; 0: one for each core, -1: none
         any_length:bool=False,    # Batches of any records, instead of like length
@@ -70,24 +75,30 @@ class FinetuneCfg:
         save_steps:int=0,         # Steps between checkpoints that a killed run resumes from; 0: none
         save_total:int=2,         # Such checkpoints that are kept
         eval_steps:int=0,         # Steps between captions of records/val.jsonl; 0: none
-        eval_records:int=32,      # Validation records at most
+        eval_records:int=32,      # Validation records at most: of all tasks and of as many videos as there are
         log_steps:int=1,          # Steps between rows of metrics.csv
         report_to:str='none',     # Where to log beside metrics.csv: none, tensorboard, wandb, …
         device:str='auto',        # auto, cpu, cuda, mps
-        dtype:str='float32',      # Arithmetic: float32; bfloat16 or float16, with what is trained kept in float32
+        dtype:str='auto',         # Arithmetic: float32; bfloat16 or float16, with what is trained kept in float32; auto: bfloat16 on a GPU that computes in it, else float32
         quiet:bool=False,         # No progress bar
     ):
         store_attr()
-        for k,kinds in dict(optim='adamw muon', cache='auto memory disk off', llm='full frozen lora qlora', dtype='float32 bfloat16 float16').items():
+        for k,kinds in dict(optim='adamw muon', cache='auto memory disk off', llm='full frozen lora qlora', dtype='auto float32 bfloat16 float16', loss_over='tokens records').items():
             if getattr(self, k) not in kinds.split(): raise ValueError(f"{k} must be {', '.join(kinds.split()[:-1])} or {kinds.split()[-1]}, got {getattr(self, k)!r}")
         for k in ('epochs','batch','accumulate','lr','views','lora_r','save_total','log_steps'):
             if not getattr(self, k)>0: raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
-        if not 0<=drop_speech<=1: raise ValueError(f"drop_speech is a share between 0 and 1, got {drop_speech}")
+        for k in ('projector_lr','tower_lr','tower_layers','weight_decay','max_grad_norm','pool','frames','concat','context','limit','max_steps','save_steps','eval_steps','eval_records'):
+            if not getattr(self, k)>=0: raise ValueError(f"{k} must be at least 0, got {getattr(self, k)}")
+        for k in ('drop_speech','drop_words'):
+            if not 0<=getattr(self, k)<=1: raise ValueError(f"{k} is a share between 0 and 1, got {getattr(self, k)}")
+        if not 0<=warmup<1: raise ValueError(f"warmup is a share of the steps, at least 0 and below 1, got {warmup}")
+        if unknown := set(filter(None, tasks.split(',')))-set(TASKS): raise ValueError(f"tasks are {', '.join(TASKS)}; got {', '.join(sorted(unknown))}")
         whole = not (deepspeed or fsdp)                                               # no part of the model lies in another process
         for no,why in [(tower_layers and not tower_lr, 'tower_layers needs tower_lr, the rate of the tower'),
                        (tower_lr and cache in ('memory','disk'), 'cache keeps features of a frozen tower: use --cache off with tower_lr'),
                        (deepspeed and fsdp, 'deepspeed and fsdp exclude each other'),
                        (optim=='muon' and not whole, 'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw'),
+                       (full_logits and loss_over=='records', 'full_logits computes the loss over tokens only'),
                        (lora_targets and llm not in ('lora','qlora'), 'lora_targets needs --llm lora or qlora'),
                        (eval_steps and fsdp, 'eval_steps cannot be used with fsdp'),
                        (llm=='qlora' and not whole, 'qlora cannot be used with deepspeed or fsdp')]:
@@ -97,6 +108,9 @@ class FinetuneCfg:
 
     @property
     def video_dir(self): return Path(self.videos or Path(self.data)/'raw'/'videos')
+    def takes(self, r): # Is a record among those that `match` and `tasks` ask for?
+        words,tasks = tuple(filter(None, self.match.split(','))), list(filter(None, self.tasks.split(',')))
+        return r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
     def shows(self, r): # How many views of a record there are
         return self.views*max([1]+[n for k,n in self._times.items() if r['task']==k or r['id'].startswith(k)])
 
@@ -182,7 +196,7 @@ def training_arguments(cfg:FinetuneCfg, model, device:str, has_val:bool)->Traini
     "transformers' settings for a run"
     fsdp = dict(fsdp=True, fsdp_config=dict(version=2, transformer_layer_cls_to_wrap=[type(model.model.language_model.layers[0]).__name__], activation_checkpointing=cfg.checkpointing)) if cfg.fsdp else {}
     return TrainingArguments(str(Path(cfg.out)/'steps'), num_train_epochs=cfg.epochs, max_steps=cfg.max_steps or -1, per_device_train_batch_size=cfg.batch, gradient_accumulation_steps=cfg.accumulate,
-        learning_rate=cfg.lr, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, weight_decay=cfg.weight_decay, max_grad_norm=1., seed=cfg.seed, logging_steps=cfg.log_steps, logging_first_step=True,
+        learning_rate=cfg.lr, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, weight_decay=cfg.weight_decay, max_grad_norm=cfg.max_grad_norm, seed=cfg.seed, logging_steps=cfg.log_steps, logging_first_step=True,
         logging_nan_inf_filter=False, report_to=cfg.report_to, disable_tqdm=True, save_strategy='steps' if cfg.save_steps else 'no', save_steps=cfg.save_steps or 500,
         eval_strategy='steps' if has_val else 'no', eval_steps=cfg.eval_steps or None, remove_unused_columns=False, dataloader_pin_memory=device.startswith('cuda'), activation_checkpointing=cfg.checkpointing and not cfg.fsdp,
         bf16=cfg.dtype=='bfloat16', fp16=cfg.dtype=='float16', use_cpu=device=='cpu', ddp_backend='gloo' if device=='cpu' and 'RANK' in os.environ else None, deepspeed=cfg.deepspeed or None, **fsdp)
@@ -211,19 +225,18 @@ def resume_from(
     steps,           # Folder of the run's checkpoints
     cfg:FinetuneCfg,
     world:int,       # Processes
-    records:str,     # Hash of the records' ids
-    write:bool=True  # Is this the process that writes?
-):                   # The last whole checkpoint, None if there is none
+    records:str      # Hash of the records' ids
+)->tuple:            # The last whole checkpoint, None if there is none; and what its run noted when it began
     "Where to go on; `ValueError` if what is there is of another run"
     now = dict({k:v for k,v in settings(cfg).items() if k not in FREE}, global_batch=cfg.batch*cfg.accumulate*world, records=records, **(dict(processes=world) if cfg.deepspeed or cfg.fsdp else {}))
     last,note = last_checkpoint(steps), Path(steps)/'run.json'
-    if last and note.exists():
-        was = read_json(note)
-        diff = [f"{k} was {was.get(k)!r}, now {v!r}" for k,v in now.items() if was.get(k)!=v]
-        why = "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay" if any(d.startswith('processes') for d in diff) else ''
-        if diff: raise ValueError(f"{steps} holds checkpoints of another run ({'; '.join(diff[:4])}): use the same settings to go on with it, or another --out{why}")
-    elif write: write_json(note, now)
-    return last
+    if not last or not note.exists(): return last, now
+    was = read_json(note)
+    diff = [f"{k} was {was.get(k)!r}, now {v!r}" for k,v in now.items() if was.get(k)!=v]
+    why = "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay" if any(d.startswith('processes') for d in diff) else ''
+    if diff: raise ValueError(f"{steps} holds checkpoints of another run ({'; '.join(diff[:4])}): use the same settings to go on with it, or another --out{why}")
+    return last, was
+
 
 # %% ../nbs/05_finetune.ipynb #05-019
 def load_for(cfg:FinetuneCfg, device:str):
@@ -234,6 +247,8 @@ def load_for(cfg:FinetuneCfg, device:str):
     if cfg.dtype!='float32':
         for p in model.parameters():
             if not p.requires_grad and p.dtype==torch.float32: p.data = p.data.to(getattr(torch, cfg.dtype))
+        attention = attention_for(device, getattr(torch, cfg.dtype))
+        if attention!='sdpa': model.set_attn_implementation(attention)                  # it was loaded in float32, for which there is no other
     return model, tok
 
 def prepare_data(
@@ -241,20 +256,26 @@ def prepare_data(
     records:list,  # As `convert` writes them
     model, tok,
     rank:int=0,    # Number of this process
-    world:int=1    # Processes
-):                 # (RecordData, bank)
-    "The dataset and the bank that feeds it; records whose video is not there or cannot be read are left out"
+    world:int=1,   # Processes
+    left_out:dict=None # Of a run that is resumed: video -> (status, reason) of those that could not be read when it began
+):                 # (RecordData, bank, left_out)
+    "The dataset and the bank that feeds it; records whose video is not there or cannot be read are left out, but those of a run that is resumed stay"
     data,dtype = RecordData(records, model, tok, cfg), getattr(torch, cfg.dtype)
-    bank = make_bank('off' if cfg.tower_lr else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world)
+    bank = make_bank('off' if cfg.tower_lr else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world, reread=cfg.epochs>1)
+    data.drop(left_out or {})
     if bank.features and not cfg.quiet and rank==0: print(f"features: at most {bank.bytes/1e9:.2f} GB {'in '+str(bank.folder) if hasattr(bank, 'folder') else 'of memory'}", file=sys.stderr)
     bad = data.missing(cfg.video_dir) if type(bank) is not FrameBank else data.fill(bank, cfg.workers, cfg.quiet or rank>0, (rank,world))
     if world>1 and type(bank) is FrameBank:                                             # each process looked at its share
         from accelerate.utils import gather_object
         for kept,b in gather_object([(bank.kept, bad)]): bank.kept.update(kept); bad = bad|b
+    if left_out is not None:
+        bank.lost = bad
+        return data, bank, left_out
     data.drop(bad)
-    return data, bank
+    return data, bank, bad
 
 # %% ../nbs/05_finetune.ipynb #05-020
+@alone('cfg.out')
 def finetune(
     cfg:FinetuneCfg # What to train on, what to train, and how
 )->Path:            # Folder of the checkpoint
@@ -262,26 +283,31 @@ def finetune(
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')                            # workers are forked
     os.environ.setdefault('TENSORBOARD_LOGGING_DIR', str(Path(cfg.out)/'logs'))
     set_seed(cfg.seed)
-    words,out = tuple(w for w in cfg.match.split(',') if w), Path(cfg.out)
-    def rows(split): return [r for r in read_jsonl(Path(cfg.data)/'records'/f'{split}.jsonl') if r['id'].startswith(words or '')]
-    records,val = rows('train')[:cfg.limit or None], rows('val')[:cfg.eval_records] if cfg.eval_steps else []
+    out,device = Path(cfg.out), where(cfg)
+    cfg = copy(cfg)
+    cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')               # what is written down says what was computed in
+    def rows(split): return [r for r in read_jsonl(Path(cfg.data)/'records'/f'{split}.jsonl') if cfg.takes(r)]
+    records = rows('train')[:cfg.limit or None]
+    val = spread_records(rows('val'), cfg.eval_records, cfg.seed) if cfg.eval_steps else []
     if cfg.eval_steps and not val: raise ValueError(f"eval_steps needs records in {Path(cfg.data)/'records'/'val.jsonl'}")
-    device = where(cfg)
     model,tok = load_for(cfg, device)
     args = training_arguments(cfg, model, device, bool(val))
     args._n_gpu = min(1, args.n_gpu)                                                    # several GPUs are for torchrun: never DataParallel
-    data,bank = prepare_data(cfg, records, model, tok, args.process_index, args.world_size)
-    half = torch.autocast(device.split(':')[0], getattr(torch, cfg.dtype)) if cfg.dtype!='float32' else nullcontext()
+    last,note = resume_from(out/'steps', cfg, args.world_size, ids_hash(r['id'] for r in records)) if cfg.save_steps else (None, {})
+    data,bank,left_out = prepare_data(cfg, records, model, tok, args.process_index, args.world_size, note.get('left_out'))
     batcher = Batcher(data, bank)
-    with half: check_learnable(model, data, batcher)
+    with autocast(cfg.dtype, device): check_learnable(model, data, batcher)
+    if cfg.save_steps and not last and args.process_index==0: write_json(out/'steps'/'run.json', note | dict(unit=cfg.batch, left_out=left_out))
     if bank.features and (cfg.fsdp or zero_stage(cfg)==3): bank.model = own_tower(model)
     if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1)//args.world_size))>0:
         args.dataloader_num_workers,args.dataloader_persistent_workers = n,True
     used = {data.records[i]['id'] for i,_ in data.items} & {r['id'] for r in records}
-    last = resume_from(out/'steps', cfg, args.world_size, ids_hash(used), args.process_index==0) if cfg.save_steps else None
-    trainer = VideoTrainer(model, args, train_dataset=data, eval_dataset=val or None, data_collator=batcher, processing_class=tok, cfg=cfg, bank=bank)
+    trainer = VideoTrainer(model, args, train_dataset=data, eval_dataset=val or None, data_collator=batcher, processing_class=tok, cfg=cfg, bank=bank, unit=note.get('unit', 0))
     model.train()
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    try: trainer.train(resume_from_checkpoint=str(last) if last else None)
+    except Exception as e:
+        if not last or trainer.began or type(e) is ValueError: raise
+        raise damaged(last, e) from e
     model.eval()
     finish(trainer, cfg, data, used)
     return out
@@ -292,6 +318,7 @@ def finish(trainer, cfg, data, used):
     from accelerate.utils import gather_object
     out,skipped = Path(cfg.out), dict(x for s in gather_object([data.skipped]) for x in s.items())
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped)                   # whole, in every backend; all processes take part
+    if not used-set(skipped): raise ValueError(f"nothing was trained on: the videos of all records were lost on the way ({next(iter(skipped.items()))})")
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)
         notes = dict(finetune_cfg=settings(cfg), trained_on=dict(records=len(used-set(skipped)), ids=ids_hash(used-set(skipped)), base=cfg.model, skipped={i:list(w) for i,w in skipped.items()}))
@@ -300,7 +327,7 @@ def finish(trainer, cfg, data, used):
         save_model(model, trainer.processing_class, out, state, **notes)
         history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
         history = history.drop_duplicates()
-        with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
+        with whole(out/'metrics.csv') as p: safe_table(history).to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
     trainer.accelerator.wait_for_everyone()
 
@@ -315,9 +342,14 @@ def merged(cfg, state, out):
     take(parts)
     view = add_lora(base, cfg, parts)
     take(['lora_'])
-    view.save_pretrained(Path(out)/'adapter')
-    write_json(Path(out)/'adapter'/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
+    folder = Path(out)/'adapter'
+    for conf in view.peft_config.values(): conf.base_model_name_or_path = _base_from(folder, cfg.model)
+    view.save_pretrained(folder)
+    write_json(folder/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))
+
+def _base_from(folder, model): # How an adapter in `folder` names what it was trained on: a folder by the way there, so that both can be moved together
+    return os.path.relpath(os.path.realpath(model), os.path.realpath(folder)) if os.path.isdir(model) else str(model)
 
 # %% ../nbs/05_finetune.ipynb #05-030
 GPUS = dict(t4=(65e12, 16), v100=(125e12, 32), rtx4090=(165e12, 24), l40s=(362e12, 48), a100=(312e12, 80), h100=(989e12, 80)) # Dense 16-bit operations a second, and GB: the makers' data sheets

@@ -33,7 +33,9 @@ class Muon(torch.optim.AdamW):
         for g in self.param_groups:
             for p in g['params'] if g.get('muon') else ():
                 if p.grad is None: continue
-                buf = self.state[p].setdefault('momentum_buffer', torch.zeros_like(p))
+                state = self.state[p]
+                if not state: state.update(step=torch.zeros(()), momentum_buffer=torch.zeros_like(p))   # AdamW looks for `step` when a state is loaded
+                buf = state['momentum_buffer']
                 buf.lerp_(p.grad, 1-self.momentum)
                 lr = g['lr']*self.scale
                 p.mul_(1-lr*g['weight_decay']).add_(orthogonal(p.grad.lerp(buf, self.momentum)), alpha=-lr*max(1, p.shape[0]/p.shape[1])**.5)

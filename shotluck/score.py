@@ -18,7 +18,7 @@ from statistics import NormalDist
 import numpy as np
 from fastcore.basics import store_attr
 
-from .files import ids_hash, read_jsonl, whole, write_json
+from .files import ids_hash, read_jsonl, safe_table, whole, write_json
 
 # %% ../nbs/06a_score.ipynb #06a-005
 PROTOCOL = 'shot2story-1'
@@ -423,5 +423,5 @@ def read_records(path)->list:
 
 def save_scores(scores:Scores, out, how:dict):
     "scores.csv and scores.json; where there is no interval, null"
-    with whole(Path(out)/'scores.csv') as p: scores.table.to_csv(p, index=False)
+    with whole(Path(out)/'scores.csv') as p: safe_table(scores.table).to_csv(p, index=False)
     write_json(Path(out)/'scores.json', dict(protocol=PROTOCOL if scores.metric=='coco' else None, metric=scores.metric, unfinished=scores.unfinished, notes=scores.notes(), pinned=all(scores.pinned.values()), records=scores.hash, n=len(scores.ids), settings=how, scores=json.loads(scores.table.to_json(orient='records', double_precision=15))))
