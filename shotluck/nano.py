@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from .convert import ASK, SAID
 from .encode import NANO_TEMPLATE, collate, encode
 from .files import bulk, sha256
-from .model import VideoLlava, generate, load_model, make_config, preprocess
+from .model import keeps_state, VideoLlava, generate, load_model, make_config, preprocess
 from .muon import Muon, is_matrix
 from .shapes import COLOURS, FORMS, GROUNDS, MOTIONS, PAIRS, SPEECH, STILL, UNSEEN, draw, path, read_caption, tell
 
@@ -38,6 +38,7 @@ def make_tokenizer()->PreTrainedTokenizerFast:
                                    model_max_length=1024, padding_side='right', clean_up_tokenization_spaces=False)
 
 # %% ../nbs/04c_nano.ipynb #04c-007
+@keeps_state
 def make_nano(tok, seed:int=0)->VideoLlava:
     "The untrained model: 144 patches a frame, pooled to one token"
     torch.manual_seed(seed)
