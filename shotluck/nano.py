@@ -38,7 +38,6 @@ def make_tokenizer()->PreTrainedTokenizerFast:
                                    model_max_length=1024, padding_side='right', clean_up_tokenization_spaces=False)
 
 # %% ../nbs/04c_nano.ipynb #04c-007
-@keeps_state
 def make_nano(tok, seed:int=0)->VideoLlava:
     "The untrained model: 144 patches a frame, pooled to one token"
     torch.manual_seed(seed)
@@ -168,6 +167,7 @@ def still_accuracy(model, tok, n:int=400, seed:int=10**6, pairs=PAIRS)->dict:
 # %% ../nbs/04c_nano.ipynb #04c-019
 def _stills_part(job): return stills(*job)
 
+@keeps_state
 def pretrain(
     out,                     # Folder for the checkpoint
     pictures:int=48000,      # Stills to learn from
