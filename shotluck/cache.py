@@ -36,9 +36,9 @@ def decoded(
     def here():
         for j in jobs:
             try: yield j, _decode(videos, size, j)
-            except ValueError as e: yield j, e
-    apart = workers>=0 and len(jobs)>1
-    for j,x in bulk(partial(_decode, videos, size), jobs, workers, timeout, quiet=True, ahead=4) if apart else here():        # a few ahead: what waits for the tower takes memory
+            except Exception as e: yield j, e                                          # whatever ails a video, it costs that video only
+    apart = workers>=0 and len(jobs)>0                                                 # a single one may hang or die too
+    for j,x in bulk(partial(_decode, videos, size), jobs, min(workers or os.cpu_count(), len(jobs)), timeout, quiet=True, ahead=4) if apart else here():        # a few ahead: what waits for the tower takes memory
         if isinstance(x, Exception) and not isinstance(x, VideoError):
             x = VideoError(f"{j[0]}: {x or type(x).__name__}", 'timeout' if isinstance(x, TimeoutError) else 'bad_row' if isinstance(x, ValueError) else 'corrupt')
         yield j, x

@@ -20,10 +20,9 @@ from transformers import TrainingArguments, set_seed
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
 from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
-from .model import load_model, pick_device, attention_for, pick_dtype
+from .model import load_model, pick_device, attention_for, pick_dtype, keeps_state
 from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
 from .convert import TASKS
-
 
 # %% ../nbs/05_finetune.ipynb #05-005
 class FinetuneCfg:
@@ -59,6 +58,7 @@ class FinetuneCfg:
         concat:int=0,             # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
         drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
+        prompt:str='shotluck',    # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
         cache:str='auto',         # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
@@ -83,6 +83,7 @@ class FinetuneCfg:
         quiet:bool=False,         # No progress bar
     ):
         store_attr()
+        if prompt not in ('shotluck','reference') or (prompt=='reference' and markers): raise ValueError(f"prompt {prompt!r}: use shotluck, or reference, which knows no --markers")
         for k,kinds in dict(optim='adamw muon', cache='auto memory disk off', llm='full frozen lora qlora', dtype='auto float32 bfloat16 float16', loss_over='tokens records').items():
             if getattr(self, k) not in kinds.split(): raise ValueError(f"{k} must be {', '.join(kinds.split()[:-1])} or {kinds.split()[-1]}, got {getattr(self, k)!r}")
         for k in ('epochs','batch','accumulate','lr','views','lora_r','save_total','log_steps'):
@@ -276,6 +277,7 @@ def prepare_data(
 
 # %% ../nbs/05_finetune.ipynb #05-020
 @alone('cfg.out')
+@keeps_state
 def finetune(
     cfg:FinetuneCfg # What to train on, what to train, and how
 )->Path:            # Folder of the checkpoint
@@ -371,7 +373,7 @@ def cost(
     times,cached = [cfg.shows(r) for r in records], not cfg.tower_lr and cfg.cache!='off'
     mean = lambda f: sum(f(r)*n for r,n in zip(records, times))/sum(times)
     frames = mean(lambda r: min(n_frames(r, cfg.frames or model.frames), sum(e-s for s,e in r['shots'])))
-    text,answer = mean(lambda r: len(prompt(r, True, cfg.markers))/4), mean(lambda r: len(plain(r['conversations'][1]['value']))/4)
+    text,answer = mean(lambda r: len(prompt(dict(r, wording=cfg.prompt), True, cfg.markers))/4), mean(lambda r: len(plain(r['conversations'][1]['value']))/4)
     kw = dict(cached=cached, frozen=not cfg.tower_lr, checkpointing=cfg.checkpointing, lora=cfg.lora_r if 'lora' in cfg.llm else 0)
     each,n = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total'], sum(times)
     once = flops(config, round(frames), 0, 1, train=True, **{**kw, 'cached':False})['tower'] if cached else 0

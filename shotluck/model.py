@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['pool_tokens', 'PooledProjector', 'first_frames', 'look_at_once', 'VideoLlava', 'generate', 'make_config',
            'picture_settings', 'picture_config', 'preprocess', 'pick_device', 'attention_for', 'pick_dtype', 'load_own',
-           'load_model', 'load_adapter', 'PRESETS', 'locate']
+           'keeps_state', 'load_model', 'load_adapter', 'PRESETS', 'locate']
 
 # %% ../nbs/04_model.ipynb #04-002
-import sys
+import os, random, sys, threading
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
 import numpy as np, torch, transformers
@@ -127,7 +129,8 @@ def generate(
     max_tokens:int, # Of each answer
     temperature:float=0,# 0: greedy; else words are drawn, 1 as the model gives them
     top_p:float=1,  # Draw among the likeliest words that have this share of the probability
-    seed:int=0      # The same seed draws the same words for the same batch
+    seed:int=0,     # The same seed draws the same words for the same batch
+    ended:list=None # Takes for each answer whether it came to an end, or was cut at `max_tokens`
 )->list:            # B texts
     "Greedy or sampled answers; a row that has ended leaves the batch. Of the checkpoint's generation_config only `eos_token_id` and `suppress_tokens` count"
     how,device = model.generation_config,model.device
@@ -147,6 +150,7 @@ def generate(
             cache.batch_select_indices(on)
             rows,mask,at,ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
         mask,at,x = nn.functional.pad(mask, (0,1), value=1), at[:,-1:]+1, model.get_input_embeddings()(ids)[:,None]
+    if ended is not None: ended += [bool(s) and s[-1] in ends.tolist() for s in said]
     return [t.strip() for t in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
@@ -232,6 +236,17 @@ def pick_dtype(
     if dtype not in kinds.values(): raise ValueError(f"dtype must be one of auto, {', '.join(kinds)}, got {dtype!r}")
     return dtype
 
+_loading = threading.Lock()
+@contextmanager
+def _quiet_loading(): # In a log, a bar for each load is noise; it is switched off for all, so one load at a time
+    bars = transformers.utils.logging
+    with _loading:
+        shown = bars.is_progress_bar_enabled()
+        if not sys.stderr.isatty(): bars.disable_progress_bar()
+        try: yield
+        finally:
+            if shown: bars.enable_progress_bar()
+
 def load_own(
     folder,
     conf:dict,   # Its config.json
@@ -242,12 +257,11 @@ def load_own(
     if not isinstance(conf, dict) or conf.get('model_type')!='llava' or 'pool' not in conf:
         kind = conf.get('model_type') if isinstance(conf, dict) else conf
         raise ValueError(f"{folder}: model type {str(kind)[:80]!r} is neither one that shotluck saved nor TinyLLaVA's"+(', and code that comes with it is never run' if 'auto_map' in (conf or ()) else ''))
-    if not sys.stderr.isatty(): transformers.utils.logging.disable_progress_bar()                # in a log, a bar for each load is noise
     try:
         config = LlavaConfig.from_pretrained(folder)
         config.pool,pre = pool or config.pool,folder/'preprocessor_config.json'
         if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
-        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+        with _quiet_loading(): model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
                                                 local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as e: raise ValueError(f"{folder}: not to be loaded: {' '.join(str(e).split())[:200]}") from e
@@ -255,6 +269,24 @@ def load_own(
     if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")
     model.generation_config.suppress_tokens = [config.image_token_id]                           # <image> is never generated
     return model.to(device).eval(), tokenizer
+
+# %% ../nbs/04_model.ipynb #04-018d
+def keeps_state(
+    func # It seeds, or sets variables of the environment
+):
+    "`func` that leaves the environment and the random states of Python, NumPy and torch as it found them"
+    @wraps(func)
+    def _f(*args, **kwargs):
+        environment,python,numpy = os.environ.copy(), random.getstate(), np.random.get_state()
+        gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        try:
+            with torch.random.fork_rng(gpus): return func(*args, **kwargs)
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for name in set(os.environ)-set(environment): os.environ.pop(name, None)
+            os.environ.update(environment)
+    return _f
 
 # %% ../nbs/04_model.ipynb #04-019
 def load_model(
