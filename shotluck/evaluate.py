@@ -8,7 +8,7 @@ __all__ = ['CONTROLS', 'BASELINES', 'EvaluateCfg', 'derange', 'inputs_of', 'wind
            'compare_main', 'Scores', 'score', 'paired', 'save_scores', 'compare']
 
 # %% ../nbs/06_evaluate.ipynb #06-002
-import hashlib, os
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from fastcore.script import Param
 
-from .files import Journal, command, dumps, ids_hash, read_json, settings, whole, write_jsonl, write_text
+from .files import Journal, alone, command, dumps, ids_hash, inside, read_json, settings, whole, write_jsonl, write_text
+from .hub import made_of
 from .report import compare, report
 from .score import LENGTHS, Scores, answer, paired, read_predictions, read_records, save_scores, score
 
@@ -77,7 +78,7 @@ class EvaluateCfg:
         return [r for r in every or self.every() if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)][:self.limit or None]
 
 # %% ../nbs/06_evaluate.ipynb #06-008
-def _source(r): return Path(r['video']).stem.rsplit('.', 1)[0]
+def _source(r): return Path(r['video']).parent/Path(r['video']).stem.rsplit('.', 1)[0]
 
 def derange(
     records:list, # Of any tasks
@@ -269,12 +270,10 @@ def baseline(
     return {r['id']:out[r['id']] for r in records}
 
 # %% ../nbs/06_evaluate.ipynb #06-033
-def _weights(model): # 16 hex digits that tell models apart: each tensor's name, shape and up to 64 of its numbers
-    h = hashlib.sha256()
-    for n,p in model.named_parameters():
-        few = p.detach().flatten()[::max(1, p.numel()//64)].float().cpu().numpy()
-        h.update(f'{n} {tuple(p.shape)}'.encode()+few.tobytes())
-    return h.hexdigest()[:16]
+def _state(videos, video): # Tells one state of a video file from another
+    try: st = inside(videos, video).stat()
+    except (OSError, ValueError): return video
+    return f'{video} {st.st_size} {st.st_mtime_ns}'
 
 def _join(device)->str: # Join the processes of torchrun, if there are any; the device of this one
     if int(os.environ.get('WORLD_SIZE', 1))==1: return device
@@ -299,7 +298,7 @@ def _rows(cfg, records)->tuple: # ({row: predictions}, {id: reason})
             small = frame_bytes(model)*sum(n_frames(r, cfg.frames or model.frames) for r in records)<2e9
             bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None    # then the controls find what the tower saw
         how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype')]
-        key = ids_hash([*how, _weights(model), *(dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records)])
+        key = ids_hash([*how, *made_of(which), *(_state(cfg.video_dir, r['video']) for r in records), *(dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records)])
         with Journal(out/f'.{key}.{ranks()[0]}.journal') as journal:
             for p in sorted(out.glob(f'.{key}.*.journal')): journal.rows.update({r['id']:r for r in Journal.peek(p)})
             preds[name] = predict(model, tok, records, cfg.video_dir, c, journal, bank, failed)
@@ -313,6 +312,7 @@ def _base(folder): # What a checkpoint was fine-tuned from
     return read_json(notes)['base']
 
 # %% ../nbs/06_evaluate.ipynb #06-034
+@alone('cfg.out')
 def evaluate(
     cfg:EvaluateCfg # What to predict, and with which input taken away
 )->Scores:          # None in all processes but the first

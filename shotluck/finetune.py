@@ -19,10 +19,11 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
+from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
+from .model import load_model, pick_device, attention_for, pick_dtype
+from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
 from .convert import TASKS
-from .files import command, ids_hash, read_json, read_jsonl, settings, whole, write_json
-from .model import attention_for, load_model, pick_device, pick_dtype
-from .trainer import VideoTrainer, autocast, damaged, last_checkpoint, plot_loss, spread_records
+
 
 # %% ../nbs/05_finetune.ipynb #05-005
 class FinetuneCfg:
@@ -274,6 +275,7 @@ def prepare_data(
     return data, bank, bad
 
 # %% ../nbs/05_finetune.ipynb #05-020
+@alone('cfg.out')
 def finetune(
     cfg:FinetuneCfg # What to train on, what to train, and how
 )->Path:            # Folder of the checkpoint
@@ -325,7 +327,7 @@ def finish(trainer, cfg, data, used):
         save_model(model, trainer.processing_class, out, state, **notes)
         history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
         history = history.drop_duplicates()
-        with whole(out/'metrics.csv') as p: history.to_csv(p, index=False)
+        with whole(out/'metrics.csv') as p: safe_table(history).to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
     trainer.accelerator.wait_for_everyone()
 
@@ -340,9 +342,14 @@ def merged(cfg, state, out):
     take(parts)
     view = add_lora(base, cfg, parts)
     take(['lora_'])
-    view.save_pretrained(Path(out)/'adapter')
-    write_json(Path(out)/'adapter'/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
+    folder = Path(out)/'adapter'
+    for conf in view.peft_config.values(): conf.base_model_name_or_path = _base_from(folder, cfg.model)
+    view.save_pretrained(folder)
+    write_json(folder/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))
+
+def _base_from(folder, model): # How an adapter in `folder` names what it was trained on: a folder by the way there, so that both can be moved together
+    return os.path.relpath(os.path.realpath(model), os.path.realpath(folder)) if os.path.isdir(model) else str(model)
 
 # %% ../nbs/05_finetune.ipynb #05-030
 GPUS = dict(t4=(65e12, 16), v100=(125e12, 32), rtx4090=(165e12, 24), l40s=(362e12, 48), a100=(312e12, 80), h100=(989e12, 80)) # Dense 16-bit operations a second, and GB: the makers' data sheets

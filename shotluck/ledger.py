@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from .files import bulk, inside, write_text
+from .files import bulk, inside, plain_cell, write_text
 from .pages import data_uri, fill, jpeg
 from .video import read_pictures
 
@@ -26,6 +26,7 @@ def tally(
     status,reasons,example = defaultdict(Counter), Counter(), {}
     with open(data/'ledger.csv', newline='', encoding='utf-8') as f:
         for r in csv.DictReader(f):
+            r = {k:plain_cell(v) for k,v in r.items()}
             status[r['split'], r['task']][r['status']] += 1
             if r['status']!='ok':
                 why = r['status'], ' '.join(w for w in r['reason'].split() if not any(c.isdigit() for c in w) and w.rstrip(':')!=r['video'])

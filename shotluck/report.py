@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import store_attr
 
-from .files import inside, whole
+from .files import inside, safe_table, whole
 from .pages import data_uri, fill, jpeg
 from .score import Coco, Scores, answer, paired, read_predictions, read_records, score
 from .video import read_pictures
@@ -135,7 +135,7 @@ class Comparison:
     def save(self, out):
         "compare.csv, differences.csv, published.csv and compare.png"
         for name,t in (('compare', self.table), ('differences', self.differences), ('published', self.published)):
-            with whole(Path(out)/f'{name}.csv') as p: t.to_csv(p, index=name=='compare')
+            with whole(Path(out)/f'{name}.csv') as p: safe_table(t).to_csv(p, index=name=='compare')
         with whole(Path(out)/'compare.png') as p: self.plot().savefig(p, dpi=110, format='png')
     def plot(self):
         "Runs with intervals, published rows hollow"

@@ -1,0 +1,416 @@
+"""Break lines of the notebooks' exported cells, one at a time, and see which the notebooks notice.
+
+    python scripts/mutate.py --draw 200 --seed 7                 # random ones, spread over the modules
+    python scripts/mutate.py --listed bench/mutants_listed.json  # given ones: module, before, after
+    python scripts/mutate.py --draw 10 --modules video,split
+
+A broken line is noticed if a notebook that holds or imports it fails, or takes five times as long as it should.
+Each worker has a copy of the project; nothing in the checkout changes but the report.
+"""
+import argparse, ast, json, os, random, shutil, subprocess, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from typing import NamedTuple
+
+import nbformat
+from tqdm import tqdm
+
+root = Path(__file__).resolve().parent.parent
+
+# What only a progress bar or a log shows is not broken: no test looks at it, and none should.
+SHOWN = {'desc', 'disable', 'leave', 'dynamic_ncols', 'loglevel', 'unit', 'quiet', 'file'}
+SWAPS = {
+    ast.Lt: '<=', ast.LtE: '<', ast.Gt: '>=', ast.GtE: '>', ast.Eq: '!=', ast.NotEq: '==',
+    ast.In: 'not in', ast.NotIn: 'in', ast.Is: 'is not', ast.IsNot: 'is',
+}
+OPERATORS = {ast.Add: '-', ast.Sub: '+', ast.Mult: '/', ast.Div: '*', ast.FloorDiv: '*', ast.Mod: '*'}
+ORDERS = {'min': 'max', 'max': 'min', 'sorted': 'list', 'reversed': 'list', 'any': 'all', 'all': 'any'}
+
+
+class Mutant(NamedTuple):
+    "One broken line: bytes `[start, end)` of a cell's source become `after`"
+    module: str    # such as video
+    notebook: str  # such as 00_video.ipynb
+    cell: int      # Number of the cell in the notebook
+    kind: str      # comparison, arithmetic, constant, condition, argument, statement, order
+    start: int
+    end: int
+    before: str
+    after: str
+
+
+def exported_cells(path: Path) -> tuple:
+    "(module, [(number, source), …]) of a notebook's exported cells; module is '' if it exports nothing"
+    module, cells = '', []
+    for number, cell in enumerate(nbformat.read(path, 4).cells):
+        first = cell.source.split('\n', 1)[0]
+        if first.startswith('#| default_exp'):
+            module = first.split()[-1]
+        if cell.cell_type == 'code' and first.startswith('#| export'):
+            cells.append((number, cell.source))
+    return module, cells
+
+
+class Finder(ast.NodeVisitor):
+    "Collect the places of a cell that can be broken, as (kind, node or (start, end), replacement)"
+    def __init__(self, source: str):
+        self.found, self.source = [], source.encode()
+        lines = self.source.split(b'\n')
+        self.offsets = [0]
+        for line in lines:
+            self.offsets.append(self.offsets[-1] + len(line) + 1)
+
+    def span(self, node) -> tuple:
+        return (self.offsets[node.lineno - 1] + node.col_offset, self.offsets[node.end_lineno - 1] + node.end_col_offset)
+
+    def text(self, node) -> str:
+        start, end = self.span(node)
+        return self.source[start:end].decode()
+
+    def between(self, left, right, after: str, kind: str):
+        "Replace the operator that stands between two nodes, brackets aside"
+        start, end = self.span(left)[1], self.span(right)[0]
+        gap = self.source[start:end].decode()
+        old = gap.strip(' ()\\\n')
+        if old:
+            at = start + len(gap[:gap.index(old)].encode())
+            self.add(kind, (at, at + len(old.encode())), f' {after} ' if after.isalpha() or ' ' in after else after)
+
+    def add(self, kind, span, after):
+        self.found.append((kind, span, after))
+
+    def visit_Compare(self, node):
+        left = node.left
+        for operator, right in zip(node.ops, node.comparators):
+            self.between(left, right, SWAPS[type(operator)], 'comparison')
+            left = right
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node):
+        if type(node.op) in OPERATORS and not self.is_text(node.left) and not self.is_text(node.right):
+            self.between(node.left, node.right, OPERATORS[type(node.op)], 'arithmetic')
+        self.generic_visit(node)
+
+    @staticmethod
+    def is_text(node) -> bool:
+        return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+    def visit_BoolOp(self, node):
+        after = 'or' if isinstance(node.op, ast.And) else 'and'
+        for left, right in zip(node.values, node.values[1:]):
+            self.between(left, right, after, 'condition')
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node):
+        if isinstance(node.op, ast.Not):
+            self.add('condition', self.span(node), f'bool({self.text(node.operand)})')
+        self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        value = node.value
+        if value is True or value is False:
+            self.add('constant', self.span(node), str(not value))
+        elif isinstance(value, int):
+            self.add('constant', self.span(node), str(value + 1))
+        elif isinstance(value, float):
+            self.add('constant', self.span(node), repr(value * 2 or 1.0))
+
+    def visit_JoinedStr(self, node):
+        pass  # words for people
+
+    def visit_Raise(self, node):
+        self.add('statement', self.span(node), 'pass')  # and what the message is made of stays
+
+    def visit_Call(self, node):
+        name = node.func.id if isinstance(node.func, ast.Name) else ''
+        if name in ORDERS:
+            self.add('order', self.span(node.func), ORDERS[name])
+        arguments = [*node.args, *node.keywords]
+        if len(node.args) > 1 and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
+            first, second = node.args[:2]
+            if self.text(first) != self.text(second) and name not in ('isinstance', 'getattr', 'hasattr', 'print'):
+                after = f'{self.text(second)}, {self.text(first)}'
+                self.add('order', (self.span(first)[0], self.span(second)[1]), after)
+        for keyword in node.keywords:
+            if keyword.arg and keyword.arg not in SHOWN:
+                rest = [self.text(a) for a in arguments if a is not keyword]
+                self.add('argument', (self.span(arguments[0])[0], self.span(arguments[-1])[1]), ', '.join(rest))
+        self.visit(node.func)
+        for argument in node.args:
+            self.visit(argument)
+        for keyword in node.keywords:
+            if keyword.arg not in SHOWN:
+                self.visit(keyword.value)
+
+    def visit_Expr(self, node):
+        if not isinstance(node.value, (ast.Constant, ast.Yield, ast.YieldFrom)):
+            if not (isinstance(node.value, ast.Call) and getattr(node.value.func, 'id', '') == 'print'):
+                self.add('statement', self.span(node), 'pass')
+            self.visit(node.value)
+        elif not isinstance(node.value, ast.Constant):
+            self.visit(node.value)
+
+    def visit_AugAssign(self, node):
+        self.add('statement', self.span(node), 'pass')
+        self.generic_visit(node)
+
+    def visit_Continue(self, node):
+        self.add('statement', self.span(node), 'pass')
+
+    visit_Break = visit_Continue
+
+    def visit_If(self, node):
+        self.add('condition', self.span(node.test), 'True')
+        self.add('condition', self.span(node.test), 'False')
+        self.generic_visit(node)
+
+    def visit_IfExp(self, node):
+        self.add('condition', self.span(node.test), 'True')
+        self.add('condition', self.span(node.test), 'False')
+        self.generic_visit(node)
+
+    def visit_arg(self, node):
+        pass  # annotations
+
+    def visit_FunctionDef(self, node):
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+        for statement in node.body:
+            self.visit(statement)
+
+    def visit_AnnAssign(self, node):
+        if node.value:
+            self.visit(node.value)
+
+    def visit_Subscript(self, node):
+        reverse = self.text(node.slice)
+        if reverse == '::-1':
+            self.add('order', self.span(node), self.text(node.value))
+        self.generic_visit(node)
+
+
+def mutants_of(path: Path) -> list:
+    "All lines of a notebook that can be broken"
+    module, cells = exported_cells(path)
+    made = []
+    for number, source in cells:
+        finder = Finder(source)
+        finder.visit(ast.parse(source))
+        for kind, (start, end), after in finder.found:
+            before = source.encode()[start:end].decode()
+            if before != after and compiles(source, start, end, after):
+                made.append(Mutant(module, path.name, number, kind, start, end, before, after))
+    return made
+
+
+def replaced(source: str, start: int, end: int, after: str) -> str:
+    "`source` with its bytes [start, end) exchanged"
+    raw = source.encode()
+    return (raw[:start] + after.encode() + raw[end:]).decode()
+
+
+def compiles(source, start, end, after) -> bool:
+    try:
+        compile(replaced(source, start, end, after), 'cell', 'exec')
+        return True
+    except SyntaxError:
+        return False
+
+
+def listed(file: Path) -> list:
+    "Mutants of a JSON list of {module, before, after}; `before` must stand exactly once in the module's cells"
+    notebooks = {exported_cells(p)[0]: p for p in sorted((root / 'nbs').glob('*.ipynb'))}
+    made = []
+    for row in json.loads(file.read_text(encoding='utf-8')):
+        path = notebooks[row['module']]
+        places = [(n, s) for n, s in exported_cells(path)[1] if row['before'] in s]
+        if len(places) != 1 or places[0][1].count(row['before']) != 1:
+            sys.exit(f"{file}: {row['before']!r} was expected once in {path.name}, it stands in {len(places)} cells")
+        number, source = places[0]
+        start = len(source[:source.index(row['before'])].encode())
+        end = start + len(row['before'].encode())
+        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after']))
+    return made
+
+
+def drawn(count: int, seed: int, modules: list) -> list:
+    "`count` mutants, at least four of each module, else by how many places each has"
+    pools = {}
+    for path in sorted((root / 'nbs').glob('*.ipynb')):
+        found = mutants_of(path)
+        if found and (not modules or found[0].module in modules):
+            pools[found[0].module] = found
+    rng, total = random.Random(seed), sum(map(len, pools.values()))
+    picked = []
+    for module, pool in pools.items():
+        picked += rng.sample(pool, min(len(pool), max(4, round(count * len(pool) / total))))
+    return picked
+
+
+def readers(notebooks: list) -> dict:
+    "module -> notebooks that hold it or import it, the one that holds it first"
+    sources = {p.name: '\n'.join(c.source for c in nbformat.read(p, 4).cells if c.cell_type == 'code') for p in notebooks}
+    homes = {exported_cells(p)[0]: p.name for p in notebooks}
+    found = {}
+    for module, home in homes.items():
+        users = [n for n, text in sources.items() if n != home and f'shotluck.{module} import' in text]
+        found[module] = [home, *users]
+    return found
+
+
+RUN = """
+import sys
+from pathlib import Path
+from nbdev.test import test_nb
+sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=['gpu', 'net', 'slow'], showerr=False)[0])
+"""
+
+
+EXPORT = """
+import sys
+from nbdev.export import nb_export
+nb_export(sys.argv[1], 'shotluck')
+"""
+
+
+class Copy:
+    "A copy of the project in which lines are broken"
+    def __init__(self, folder: Path):
+        self.folder = folder
+        tracked = subprocess.run(['git', 'ls-files', '-z'], cwd=root, capture_output=True, check=True).stdout
+        for name in tracked.decode().split('\0'):
+            if name and (root / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(root / name, folder / name)
+        threads = os.environ.get('OMP_NUM_THREADS', '1')
+        self.env = {**os.environ, 'PYTHONPATH': str(folder), 'HF_HUB_OFFLINE': '1', 'OMP_NUM_THREADS': threads}
+
+    def passes(self, notebook: str, seconds: float) -> bool:
+        "Does a notebook run to its end in time?"
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, '-c', RUN, f'nbs/{notebook}']
+            process = subprocess.Popen(command, cwd=self.folder, env={**self.env, 'TMPDIR': scratch}, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                return process.wait(seconds) == 0
+            except subprocess.TimeoutExpired:
+                return False
+            finally:
+                try:
+                    os.killpg(process.pid, 9)  # what it started, too
+                except ProcessLookupError:
+                    pass
+                process.wait()
+
+    def noticed_by(self, mutant: Mutant, notebooks: list, seconds: dict) -> str:
+        "The first notebook that fails with a broken line; '' if none does"
+        path = self.folder / 'nbs' / mutant.notebook
+        module = self.folder / 'shotluck' / f'{mutant.module}.py'
+        kept, kept_module = path.read_bytes(), module.read_bytes()
+        notebook = nbformat.read(path, 4)
+        cell = notebook.cells[mutant.cell]
+        cell.source = replaced(cell.source, mutant.start, mutant.end, mutant.after)
+        try:
+            nbformat.write(notebook, path)
+            export = [sys.executable, '-c', EXPORT, f'nbs/{mutant.notebook}']
+            subprocess.run(export, cwd=self.folder, env=self.env, check=True, capture_output=True)
+            for name in notebooks:
+                if not self.passes(name, 20 + 5 * seconds[name]):
+                    return name
+            return ''
+        finally:
+            path.write_bytes(kept)
+            module.write_bytes(kept_module)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--draw', type=int, default=0, help='random mutants')
+    parser.add_argument('--listed', type=Path, help='JSON list of {module, before, after}')
+    parser.add_argument('--seed', type=int, default=0, help='of the draw')
+    parser.add_argument('--modules', default='', help='only these, comma between')
+    parser.add_argument('--workers', type=int, default=2, help='mutants at a time')
+    parser.add_argument('--own', action='store_true', help='ask only the notebook that holds the line: quick')
+    parser.add_argument('--out', type=Path, default=root / 'bench' / 'mutants.json', help='report to write')
+    args = parser.parse_args()
+    modules = [m for m in args.modules.split(',') if m]
+    mutants = listed(args.listed) if args.listed else drawn(args.draw, args.seed, modules)
+    if modules:
+        mutants = [m for m in mutants if m.module in modules]
+    users = readers(sorted((root / 'nbs').glob('*.ipynb')))
+    if args.own:
+        users = {module: names[:1] for module, names in users.items()}
+    equivalent = {}
+    for file in sorted((root / 'bench').glob('mutants_equivalent*.json')):
+        equivalent |= json.loads(file.read_text(encoding='utf-8'))
+    with tempfile.TemporaryDirectory() as folder:
+        copies = Queue()
+        for number in range(args.workers):
+            copies.put(Copy(Path(folder) / str(number)))
+        seconds = {}
+
+        def time_notebook(name):
+            copy = copies.get()
+            try:
+                start = time.perf_counter()
+                if not copy.passes(name, 900):
+                    sys.exit(f'{name} fails as it is: mend it first')
+                seconds[name] = time.perf_counter() - start
+            finally:
+                copies.put(copy)
+
+        needed = sorted({name for m in mutants for name in users[m.module]})
+        with ThreadPoolExecutor(args.workers) as pool:
+            list(tqdm(pool.map(time_notebook, needed), 'as it is', len(needed)))
+            for module in users:
+                users[module][1:] = sorted((n for n in users[module][1:] if n in seconds), key=seconds.get)
+
+            def check(mutant):
+                copy = copies.get()
+                try:
+                    return mutant, copy.noticed_by(mutant, users[mutant.module], seconds)
+                finally:
+                    copies.put(copy)
+            results = list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
+    report(results, equivalent, args)
+
+
+def report(results, equivalent, args):
+    "Print and write how many broken lines of each module were noticed, and which were not"
+    table, missed = {}, []
+    for mutant, by in results:
+        row = table.setdefault(mutant.module, dict(drawn=0, noticed=0, equivalent=0))
+        row['drawn'] += 1
+        key = f'{mutant.module}: {mutant.before} -> {mutant.after}'
+        if by:
+            row['noticed'] += 1
+        elif key in equivalent:
+            row['equivalent'] += 1
+        else:
+            missed.append({**mutant._asdict(), 'line': line_of(mutant)})
+    for row in table.values():
+        row['share'] = round(row['noticed'] / max(1, row['drawn'] - row['equivalent']), 3)
+    total = {k: sum(r[k] for r in table.values()) for k in ('drawn', 'noticed', 'equivalent')}
+    total['share'] = round(total['noticed'] / max(1, total['drawn'] - total['equivalent']), 3)
+    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True).stdout.strip()
+    made = dict(commit=commit, seed=args.seed, total=total, modules=table, missed=missed)
+    args.out.write_text(json.dumps(made, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
+    for row in missed:
+        print(f"{row['notebook']} cell {row['cell']} ({row['kind']}): {row['before']!r} -> {row['after']!r} in: {row['line']}")
+    print(f"{total['noticed']} of {total['drawn'] - total['equivalent']} noticed ({total['share']:.0%}); {args.out}")
+
+
+def line_of(mutant) -> str:
+    "The line that was broken"
+    source = nbformat.read(root / 'nbs' / mutant.notebook, 4).cells[mutant.cell].source.encode()
+    start = source.rfind(b'\n', 0, mutant.start) + 1
+    end = source.find(b'\n', mutant.end)
+    return source[start:end if end >= 0 else None].decode().strip()[:200]
+
+
+if __name__ == '__main__':
+    main()
