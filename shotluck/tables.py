@@ -115,7 +115,7 @@ def table_rows(
             separator = _separator(head, need)
             reader = csv.reader(chain([head], lines), delimiter=separator, skipinitialspace=True, strict=True)
             names = [c.strip().lower() for c in next(reader, [])]
-            if lack := [c for c in need if c not in names]: raise ValueError(f"{path}: a table with the columns {', '.join(need)} was expected; {', '.join(lack)} is missing, there are {', '.join(names)[:200] or 'none'}")
+            if lack := [c for c in need if c not in names]: raise ValueError(f"{path}: a table with the columns {', '.join(need)} was expected; {', '.join(lack)} is missing, there are {', '.join(names)[:200]!r}")
             if twice := [c for c in names if c and names.count(c)>1]: raise ValueError(f"{path}: the column {twice[0]!r} is there twice")
             while True:
                 line,fault = reader.line_num+before+1, ''
