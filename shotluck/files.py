@@ -443,7 +443,8 @@ def _answers(func, args, many, timeout): # (False, value) of what is asked, (Tru
 
 def _serve(pipe, parents_end, parent): # A worker's life: one request after another, until its parent is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for fatal in ('SIGTERM','SIGSEGV','SIGBUS','SIGALRM'):
+        if hasattr(signal, fatal): signal.signal(getattr(signal, fatal), signal.SIG_DFL)
     parents_end.close()
     try:
         while True:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import store_attr
 
-from .files import inside, safe_table, whole
+from .files import inside, safe_table, supervised, whole
 from .pages import data_uri, fill, jpeg
 from .score import Coco, Scores, answer, paired, read_predictions, read_records, score
 from .video import read_pictures
@@ -81,7 +81,7 @@ def thumbnails(
     for r in records: want.setdefault(r['video'], []).append((r['id'], [(s+e)//2 for s,e in r['shots'][:most]]))
     for video,rows in tqdm(want.items(), desc='thumbnails', disable=quiet or None):
         idxs = sorted({k for _,ks in rows for k in ks})
-        try: seen = dict(zip(idxs, (data_uri(jpeg(f, 70)) for f in read_pictures(inside(videos, video), idxs, 160))))
+        try: seen = dict(zip(idxs, (data_uri(jpeg(f, 70)) for f in supervised(read_pictures, inside(videos, video), idxs, 160))))
         except (ValueError, OSError): continue
         out.update({i:[seen[k] for k in ks] for i,ks in rows})
     return out
