@@ -451,10 +451,8 @@ def _serve(pipe, parents_end, parent): # A worker's life: one request after anot
             while not pipe.poll(5):
                 if os.getppid()!=parent: return
             try: *request,timeout,memory = pipe.recv()
-            except AttributeError as e:                                 # a function made after this process
-                pipe.send((True, e))
-                pipe.send(None)
-                continue
+            except AttributeError as e: return pipe.send((False, str(e)))   # a function made after this process
+            pipe.send((False, ''))
             _limit_memory(memory)
             for answer in _answers(*request, timeout):
                 try: pipe.send(answer)
@@ -477,6 +475,10 @@ class _Worker: # A process that does what it is asked, one thing after another
         finally:
             if daemon is not None: ours['daemon'] = daemon
         far.close()
+
+    def ask(self, request): # '' if it is understood
+        self.pipe.send(request)
+        return self.receive(60)[1]
 
     def receive(self, timeout): # The next answer, None at the end
         if not self.pipe.poll(timeout): raise TimeoutError(f'not done after {timeout:g} s')
@@ -509,7 +511,11 @@ def supervised_iter(
     if worker is None or worker.parent!=os.getpid() or not worker.process.is_alive(): worker = _Worker()
     whole = False
     try:
-        worker.pipe.send((func, args, many, timeout, memory))
+        request = func, args, many, timeout, memory
+        if worker.ask(request):                                         # it is older than the function
+            worker.end()
+            worker = _Worker()
+            if unknown := worker.ask(request): raise AttributeError(unknown)
         try:
             while answer := worker.receive(timeout): yield answer[1]
         except (TimeoutError, ChildProcessError): raise
@@ -548,8 +554,9 @@ def reading(
 ):
     "Any error while a file is read becomes a `ValueError` that names the file in one line"
     try: yield
-    except Exception as e:
-        if isinstance(e, ValueError) and str(path) in str(e): raise
+    except (KeyboardInterrupt, SystemExit, GeneratorExit): raise
+    except BaseException as e:                                           # a library in Rust may panic, which is no `Exception`
+        if isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e): raise
         kind = '' if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: '
         raise ValueError(f"{path}: {what} ({kind}{because(e, 200)})") from e
 
