@@ -208,7 +208,7 @@ def preprocess(
     return ((x.to(model.device).permute(0,3,1,2)/255-mean)/std).to(model.dtype)
 
 # %% ../nbs/04_model.ipynb #04-017b
-MOST = dict(num_hidden_layers=512, hidden_size=1<<16, intermediate_size=1<<19, num_attention_heads=1<<10, num_key_value_heads=1<<10, head_dim=1<<12,
+MOST = dict(num_hidden_layers=256, hidden_size=1<<16, intermediate_size=1<<19, num_attention_heads=1<<10, num_key_value_heads=1<<10, head_dim=1<<12,
             vocab_size=1<<22, words=1<<22, max_position_embeddings=1<<24, image_size=1<<12, patch_size=1<<10, num_channels=1<<4, pool=1<<10, frames=1<<16)
 
 def check_config(
@@ -260,12 +260,12 @@ def check_architecture(
     ends = config.text_config.eos_token_id
     ends = ends if isinstance(ends, list) else [ends]
     if not all(e is None or isinstance(e, int) and 0<=e<words for e in ends): raise ValueError(f"the token that ends an answer is {str(ends)[:40]}, which is none of {words} words")
-    _rehearse(model)
     needs = sum(p.numel() for p in model.parameters())
     if stored is not None and needs>stored: raise ValueError(f"config.json describes a model of {needs:,} numbers, but its weight files have {stored:,} bytes")
     import psutil
     memory = psutil.virtual_memory().total+psutil.swap_memory().total
     if stored is not None and device=='cpu' and needs*bytes>memory: raise ValueError(f"it takes {needs*bytes/1e9:.0f} GB of memory, this machine has {memory/1e9:.0f} GB")
+    _rehearse(model)
 
 # %% ../nbs/04_model.ipynb #04-018
 def pick_device(device:str=None)->str:
@@ -321,7 +321,7 @@ def apply_template(
     if template in TEMPLATES.values(): out = tokenizer.apply_chat_template(messages, add_generation_prompt=not answered, **kw)
     else:
         if not isinstance(template, str) or len(template)>100_000: raise ValueError(f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected")
-        try: text,spans = supervised(_render, template, messages, answered, tokenizer.special_tokens_map, timeout=10, memory=1<<29)
+        try: text,spans = supervised(_render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1<<29)
         except Exception as e: raise ValueError(f"its chat template cannot be used ({type(e).__name__}: {because(e, 200)})") from None
         edges = [0, *(k for span in spans for k in span), len(text)]
         parts = [dict(role='assistant' if i%2 else 'user', content=text[a:b]) for i,(a,b) in enumerate(zip(edges, edges[1:]))]
@@ -443,12 +443,12 @@ def load_own(
         config = own_config(conf, pool)
         pre = folder/'preprocessor_config.json'
         if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
-        if folder==locate('nano'): tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)   # our own need not be tried first
+        if folder==locate('nano'): tokenizer = AutoTokenizer.from_pretrained(folder, config=PreTrainedConfig(), local_files_only=True)   # our own need not be tried first
         else:
             check_architecture(config, stored_bytes(weight_files(folder, ['model.safetensors'])), dtype.itemsize, device)
-            tokenizer = safe_tokenizer(AutoTokenizer, folder, config.text_config.vocab_size)
+            tokenizer = safe_tokenizer(AutoTokenizer, folder, config.text_config.vocab_size, config=PreTrainedConfig())
         ends = end_tokens(folder, config)
-        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), generation_config=GenerationConfig(), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
                                                 local_files_only=True, trust_remote_code=False)
     wrong = [f"{len(ks)} {what} ({', '.join(sorted(k if isinstance(k, str) else k[0] for k in ks)[:4])})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
     if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")

@@ -80,6 +80,7 @@ def make_config_of(
     if tower.get('model_type')!='siglip_vision_model': raise ValueError(f"the tower's type {tower.get('model_type')!r} is not 'siglip_vision_model'")
     if config.get('mm_hidden_size', tower['hidden_size'])!=tower['hidden_size']:
         raise ValueError(f"the projector wants features {config['mm_hidden_size']} wide, the tower gives {tower['hidden_size']}")
+    if tower['num_hidden_layers']<2: raise ValueError("the tower has one layer, which is the one that is left out")
     if image_token>words: raise ValueError(f"its tokenizer has {image_token} tokens, the model knows {words} words")
     own = {k:v for k,v in known_settings(SiglipVisionConfig, tower).items() if k not in ('num_hidden_layers','vision_use_head')}
     vision = SiglipVisionConfig(num_hidden_layers=tower['num_hidden_layers']-1, vision_use_head=False, **own)
