@@ -361,7 +361,7 @@ def safe_tokenizer(
         check_template(tokenizer)
     return tokenizer
 
-# %% ../nbs/04_model.ipynb #04-018c
+# %% ../nbs/04_model.ipynb #04-018f
 def weight_files(
     folder,                                      # Of a checkpoint or tower
     kinds=('model.safetensors','pytorch_model.bin') # The first that is there counts
@@ -387,7 +387,7 @@ def stored_bytes(files)->int:
     "Bytes of all weight files, for `check_architecture`"
     return sum(f.stat().st_size for f in files)
 
-# %% ../nbs/04_model.ipynb #04-018d
+# %% ../nbs/04_model.ipynb #04-018g
 LANGUAGE_MODELS = dict(llama=LlamaConfig, stablelm=StableLmConfig, phi=PhiConfig)
 OWN_SETTINGS = ('image_token_id','image_token_index','vision_feature_layer','vision_feature_select_strategy','projector_hidden_act','multimodal_projector_bias',
                 'image_seq_length','tie_word_embeddings','pool','words','change','frames','image_mean','image_std')
