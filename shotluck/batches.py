@@ -57,7 +57,7 @@ class RecordData(torch.utils.data.Dataset):
         self._measure()
 
     def _measure(self):
-        said = [f"{prompt(r, True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}" for r in self.records]
+        said = [f"{prompt(dict(r, wording=self.cfg.prompt), True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}" for r in self.records]
         backend = getattr(self.tokenizer, 'backend_tokenizer', None)
         many = (lambda ts: [len(e) for e in backend.encode_batch_fast(ts, add_special_tokens=False)]) if backend else (lambda ts: [len(x) for x in self.tokenizer(ts, add_special_tokens=False)['input_ids']])
         words = [n for k in range(0, len(said), 4096) for n in many(said[k:k+4096])]
@@ -76,7 +76,7 @@ class RecordData(torch.utils.data.Dataset):
     def encode(self, i, view): # Encoded
         r,cfg = self.records[i],self.cfg
         rng = _rng(r['id'], view, cfg.seed)
-        return encode(r, self.tokenizer, self.n, self.context, self.budget, rng.random()>=cfg.drop_speech, cfg.markers, rng=rng if view or 'videos' in r else None)
+        return encode(dict(r, wording=cfg.prompt), self.tokenizer, self.n, self.context, self.budget, rng.random()>=cfg.drop_speech, cfg.markers, rng=rng if view or 'videos' in r else None)
 
     def units(self, i, view): # (video, frame numbers) of each shot
         return list(zip(self.videos(self.records[i]), map(tuple, self.encode(i, view).frames)))

@@ -50,7 +50,7 @@ def decoded(
 ):
     "Yield (job, frames uint8 [T, size, size, 3]) in order; in place of the frames may stand a `VideoError`"
     if workers>=0 and len(jobs)>1:
-        for j,x in bulk(partial(_decode, videos, size), jobs, workers, timeout, quiet=True, ahead=4):        # a few ahead: what waits for the tower takes memory
+        for j,x in bulk(partial(_decode, videos, size), jobs, min(workers or os.cpu_count(), len(jobs)), timeout, quiet=True, ahead=4):        # a few ahead: what waits for the tower takes memory
             yield j, _as_video_error(j[0], x) if isinstance(x, Exception) else x
         return
     for j in jobs:

@@ -39,13 +39,19 @@ def plain(text)->str:
     "Text from data on one line, without anything that the model would take for a picture"
     return one_line(str(text).replace('<image>', '<image >')) if text else ''
 
+def _reference(record, speech): # The one prompt that the published checkpoints know: one run of frames, the speech of all shots and a full stop, also where nobody speaks
+    said = ' '.join(s for a in record['asr'] if (s := plain(a))) if speech else ''
+    ask = record['question'] if record['task']=='qa' else ASK['caption']
+    return '<image>'*len(record['shots'])+f'\n{ask} {SAID.format(said)}.'
+
 def prompt(
     record:dict,         # task, shots, asr; seconds for markers; question for qa; parts: True if `asr` holds summaries of parts;
-                         # told: captions that stand in the frames' place
+                         # told: captions that stand in the frames' place; wording: 'reference' for the prompt of the published checkpoints
     speech:bool=True,    # Tell what is said?
     markers:bool=False   # Number the shots and tell their times?
 )->str:                  # With one `<image>` for each shot, unless it is told
     "The only place that words a prompt"
+    if record.get('wording')=='reference': return _reference(record, speech)
     n,told,form = len(record['shots']), record.get('told'), TOLD if record.get('parts') else SAID
     pics = [plain(t) for t in told] if told else ['<image>']*n
     if markers: pics = [f'Shot {i}, {t0:.1f} s to {t1:.1f} s:\n{pic}' for i,(pic,(t0,t1)) in enumerate(zip(pics, record['seconds']), 1)]

@@ -121,7 +121,7 @@ def memory(
     answer:int=60,            # Tokens of its answer
     batch:int=1,              # Records at a time, on each GPU
     train:bool=False,         # Training? Else captioning
-    dtype:str='float32',      # Of the weights: float32, bfloat16, float16; ZeRO: 2 bytes and a copy of 4
+    dtype:str='float32',      # Arithmetic: float32, bfloat16, float16. In half precision what is trained is held in float32, under ZeRO in 2 bytes and a copy of 4
     optim:str='adamw',        # adamw, muon
     zero:int=0,               # Stage of ZeRO: 0 (none), 1, 2, 3
     gpus:int=1,               # That share the work
@@ -131,7 +131,7 @@ def memory(
     checkpointing:bool=False, # Gradient checkpointing?
     lora:int=0                # Rank of LoRA on the language model's matrices; 0: all of it is trained
 )->dict:
-    "Bytes on each GPU at the peak, by part: weights, gradients, optimizer, activations (with `batch` records of this size), total"
+    "Bytes on each GPU at the peak, by part: weights, gradients, optimizer, activations (with `batch` records of this size), total. Of a training on a GPU also load: the whole model in float32, which each process holds at its start, whatever ZeRO does later"
     if dtype not in BYTES: raise ValueError(f"dtype must be one of {', '.join(BYTES)}, got {dtype!r}")
     if zero not in range(4): raise ValueError(f"zero is the stage of ZeRO, 0 to 3, got {zero!r}")
     if gpus<1 or batch<1: raise ValueError(f"gpus and batch must be at least 1, got {gpus} and {batch}")
@@ -145,19 +145,25 @@ def memory(
     extra = lora*sum(i+o for o,i in _linears(config)) if lora else 0
     learnt = (extra+p['projector'] if lora else p['total']-p['tower'])+(0 if frozen else p['tower'])
     share = [gpus if zero>=k else 1 for k in (1,2,3)]
+    held = b if zero else 4                                                                      # bytes of a trained number and its gradient
     layers,one = _kept(config, batch*L, b)
     kept = t.num_hidden_layers*batch*L*t.hidden_size*b+one if checkpointing else layers
     kept += batch*answer*(t.vocab_size*(4+4+b*(b==2))+2*t.hidden_size*b)+batch*L*t.hidden_size*b*2
     if not frozen: kept += b*batch*frames*P*v.num_hidden_layers*(8*v.hidden_size+2*v.intermediate_size)
     elif not cached: kept = max(kept, batch*frames*_looking(config, b))
     big = 2*b*p['words']                                                                         # the largest matrix and as much again, when its gradient or its step is made
-    weights,grads = (p['total']+extra)*b/share[2], learnt*b/share[1]
+    weights,grads = ((p['total']+extra-learnt)*b+learnt*held)/share[2], learnt*held/share[1]
     if zero==3: weights += 2*2*(p['layers']//t.num_hidden_layers)
-    states = learnt*12/share[0] if zero else b*_averages(config, learnt, optim)
-    if zero or accumulate>1: return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big)
-    return _total(weights=weights, gradients=grads, optimizer=states, activations=max(0, kept-grads)+big)
+    if zero==3 and cached: weights += p['tower']*b                                               # a whole one, to look with
+    if held>b: kept += learnt*b                                                                  # in half precision, while going forward and back
+    states = learnt*12/share[0] if zero else held*_averages(config, learnt, optim)
+    load = 4*p['total']
+    if zero or accumulate>1: return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big) | _loaded(load, weights+grads+states+kept+big)
+    kept = max(0, kept-grads)
+    return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big) | _loaded(load, weights+grads+states+kept+big)
 
 def _total(**parts): return {k:int(n) for k,n in parts.items()} | dict(total=int(sum(parts.values())))
+def _loaded(load, training): return dict(load=int(load), total=int(max(load, training)))
 
 def _averages(config, learnt, optim): # Numbers that the optimiser keeps
     if optim=='adamw': return 2*learnt

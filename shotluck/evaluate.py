@@ -51,8 +51,9 @@ class EvaluateCfg:
         baselines:str='',        # fixed, nearest, speech, before; separated by commas, or all
         two_stage:bool=False,    # Summarise from the shots' predicted captions and the speech, without frames
         frames:int=0,            # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
+        prompt:str='shotluck',   # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
         markers:bool=False,      # Number the shots in the prompt and tell their times
-        max_tokens:int=0,        # Tokens an answer may have; 0: 96, 256 for a summary, 32 for a question
+        max_tokens:int=0,        # Tokens an answer may have; 0: 96, 512 for a summary, 32 for a question
         cache_dir:str='',        # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
         batch:int=32,            # Records a step
         seed:int=0,              # Of the controls and the bootstrap
@@ -65,6 +66,8 @@ class EvaluateCfg:
     ):
         store_attr()
         if control not in CONTROLS: raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
+        if prompt not in ('shotluck','reference'): raise ValueError(f"prompt {prompt!r} is not known: use shotluck or reference")
+        if prompt=='reference' and (markers or two_stage): raise ValueError("the reference's prompt knows neither markers nor two stages: leave out --markers and --two_stage")
         if batch<1: raise ValueError(f"batch must be at least 1, got {batch}")
         self._controls,self._baselines = [c for c in _names(controls, CONTROLS, 'control') if c!=control], _names(baselines, BASELINES, 'baseline')
 
@@ -106,7 +109,7 @@ def inputs_of(
 ):                  # (Encoded without the answer, video name)
     "What a model is given of a record, its answer left out"
     from shotluck.encode import encode
-    seen = dict(record, conversations=None)
+    seen = dict(record, conversations=None, wording=cfg.prompt)
     if cfg.control=='other': seen.update(video=other['video'], shots=other['shots'] if len(other['shots'])==len(record['shots']) else
                                          [other['shots'][i%len(other['shots'])] for i in range(len(record['shots']))])
     context = model.config.text_config.max_position_embeddings-cfg.length(record['task'])
@@ -172,6 +175,7 @@ def predict(
     journal=None,     # `Journal` of a run to go on with
     bank=None,        # `FrameBank` to keep what the tower saw for the next call
     failed:dict=None, # Takes id -> reason of what cannot be shown to the model, whose text is then empty; None: it is an error
+    unfinished:set=None, # Takes the ids of the answers that had not ended at the limit of tokens
     share:bool=True   # Share the records between the processes of torchrun? Else each predicts all
 )->dict:              # id -> text
     "Greedy answers of a model; the records' own answers are never looked at"
@@ -179,9 +183,12 @@ def predict(
     from shotluck.encode import TooLong, collate
     from shotluck.cache import DiskBank, FrameBank
     from shotluck.model import generate
-    wanted,done,lost = records, {i:row['text'] for i,row in journal.rows.items()} if journal else {}, {}
-    if cfg.two_stage: records = two_stage(model, tokenizer, records, videos, cfg, journal, bank, failed)
-    others,todo = derange(records, cfg.seed) if cfg.control=='other' else {}, []
+    wanted,lost = records,{}
+    done = {i:(row['text'], row.get('ended', True)) for i,row in journal.rows.items()} if journal else {}
+    if cfg.two_stage:
+        records = two_stage(model, tokenizer, records, videos, cfg, journal, bank, None if failed is None else lost)
+        records = [r for r in records if r['id'] not in lost]
+    others,todo = derange(wanted, cfg.seed) if cfg.control=='other' else {}, []
     for r in records:
         try: todo.append((r['task'], *inputs_of(r, tokenizer, model, cfg, others.get(r['id']))))
         except TooLong as e:
@@ -200,26 +207,28 @@ def predict(
             want = {}
             for _,e,video in (x for b in mine for x in b): want.setdefault(video, []).extend(k for s in e.frames for k in s)
             look = {v:ks for v,ks in want.items() if ks and blank is None}
-            broken = {v:str(e) for v,e in kept.fill(look, cfg.workers if len(look)>8 else -1, quiet=True, strict=failed is None).items()}
+            broken = {v:str(e) for v,e in kept.fill(look, cfg.workers, quiet=True, strict=failed is None).items()}
             for b in mine:
                 lost.update({e.id:broken[v] for _,e,v in b if v in broken})
                 if b := [x for x in b if x[2] not in broken]:
+                    ended = []
                     texts = generate(model, tokenizer, {k:v.to(model.device) for k,v in collate([e for _,e,_ in b], tokenizer.pad_token_id, left=True).items()},
-                                     _features(b, kept, blank, model), cfg.length(b[0][0]))
-                    for (_,e,_),t in zip(b, texts):
-                        if journal and e.id not in done: journal.add(dict(id=e.id, text=t))
-                        done[e.id] = t
+                                     _features(b, kept, blank, model), cfg.length(b[0][0]), ended=ended)
+                    for (_,e,_),text,end in zip(b, texts, ended):
+                        if journal and e.id not in done: journal.add(dict(id=e.id, text=text, **({} if end else {'ended':False})))
+                        done[e.id] = text,end
                 bar.update()
     if share: done,lost = gather(done), gather(lost)
     if failed is not None: failed.update(lost)
-    return {r['id']:'' if r['id'] in lost else done[r['id']] for r in wanted}
+    if unfinished is not None: unfinished.update(r['id'] for r in wanted if r['id'] not in lost and not done[r['id']][1])
+    return {r['id']:'' if r['id'] in lost else done[r['id']][0] for r in wanted}
 
 def _features(batch, kept, blank, model): # T N Dv of all frames of a batch, None if there are none
     import torch
     frames = [(v, [k for s in e.frames for k in s]) for _,e,v in batch]
     n = sum(len(idxs) for _,idxs in frames)
     if not n: return None
-    return blank.expand(n, -1, -1) if blank is not None else torch.cat([kept.get(v, idxs) for v,idxs in frames]).to(model.device)
+    return blank.expand(n, -1, -1) if blank is not None else torch.cat([kept.get(v, idxs) for v,idxs in frames]).to(model.device, model.dtype) # a bank keeps float32
 
 # %% ../nbs/06_evaluate.ipynb #06-021
 def two_stage(
@@ -228,7 +237,10 @@ def two_stage(
     "Caption the shots of the summaries, so that `predict` can summarise from the captions"
     parts = {r['id']:[dict(id=f"{r['id']}/shot/{i}", video=r['video'], task='caption', fps=r.get('fps'), shots=[s], asr=[a], seconds=[t])
                       for i,(s,a,t) in enumerate(zip(r['shots'], r['asr'], r.get('seconds') or r['shots']), 1)] for r in records if r['task']=='summary' and len(r['shots'])>1}
-    said = predict(model, tokenizer, [p for ps in parts.values() for p in ps], videos, cfg.but(two_stage=False), journal, bank, failed) if parts else {}
+    bad = None if failed is None else {}
+    said = predict(model, tokenizer, [p for ps in parts.values() for p in ps], videos, cfg.but(two_stage=False), journal, bank, bad) if parts else {}
+    for i,ps in parts.items():
+        if gone := [bad[p['id']] for p in ps if p['id'] in (bad or ())]: failed[i] = gone[0]              # a summary of shots that were not seen is none
     return [dict(r, told=[said[p['id']] for p in parts[r['id']]]) if r['id'] in parts else r for r in records]
 
 # %% ../nbs/06_evaluate.ipynb #06-030
@@ -257,11 +269,11 @@ def baseline(
     train:list    # Records to take answers from
 )->dict:          # id -> text
     "Answers that need no model and no video"
-    speech = lambda r: ' '.join([*r['asr'], r.get('question', '')]).strip()
+    speech = lambda r: ' '.join([*(r.get('asr') or []), r.get('question', '')]).strip()
     if name=='speech': return {r['id']:' '.join(r['asr']).strip() for r in records}
     out = {}
     for task in dict.fromkeys(r['task'] for r in records):
-        from_ = [r for r in train if r['task']==task]
+        from_ = [r for r in train if r['task']==task and answer(r)]
         if not from_: raise ValueError(f"baseline {name}: there is no training record of task {task}")
         fixed,near = Nearest([answer(r) for r in from_]).middle() or 0, Nearest([speech(r) for r in from_]) if name=='nearest' else None
         for r in (r for r in records if r['task']==task):
@@ -282,30 +294,56 @@ def _join(device)->str: # Join the processes of torchrun, if there are any; the 
     if not dist.is_initialized(): dist.init_process_group('gloo', timeout=timedelta(days=2))
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device in ('auto','cuda') and torch.cuda.is_available() else device
 
-def _rows(cfg, records)->tuple: # ({row: predictions}, {id: reason})
+def _jobs(cfg, records, notes)->dict: # {row: (model, settings)}, the model's own row first; every model is there
+    from shotluck.hub import locate
+    plain = cfg.control=='none' and not cfg.two_stage
+    main = 'model' if plain else 'two stages' if cfg.control=='none' else cfg.control
+    jobs = {main:(cfg.model, cfg), **{c:(cfg.model, cfg.but(control=c)) for c in cfg._controls}}
+    if 'before' in cfg._baselines:
+        try: jobs['before'] = (_base(cfg.model), cfg)
+        except ValueError as e:
+            if cfg.baselines!='all': raise
+            notes.append(str(e)+'; it is left out')
+    for which in dict.fromkeys(which for which,_ in jobs.values()): locate(which)
+    if any(c.control=='other' for _,c in jobs.values()): derange(records, cfg.seed)              # are there other videos?
+    return jobs
+
+def _answers_without_model(cfg, records, notes)->dict: # {row: predictions}; what no training record can answer is left out, and noted
+    out,names,train = {}, [b for b in cfg._baselines if b!='before'], []
+    if {'fixed','nearest'} & set(names):
+        try: train = [r for r in cfg.every('train') if answer(r)]
+        except ValueError as e:
+            if cfg.baselines!='all': raise
+            notes.append(f'no training records for a baseline: {e}')
+    known = {r['task'] for r in train}
+    for name in names:
+        some = records if name=='speech' else [r for r in records if r['task'] in known]
+        without = sorted({r['task'] for r in records}-{r['task'] for r in some})
+        if without: notes.append(f"baseline {name} is left out of {', '.join(without)}: there is no training record of it")
+        if some: out[name] = baseline(name, some, train)
+    return out
+
+def _rows(cfg, records)->tuple: # {row: predictions}, {row: {id: reason}}, {row: ids of answers without an end}, [note]
     with uninterrupted():
         from shotluck.encode import n_frames
         from shotluck.cache import FrameBank
         from shotluck.model import load_model
-    device,failed = _join(cfg.device), {}
-    plain = cfg.control=='none' and not cfg.two_stage
-    main = 'model' if plain else 'two stages' if cfg.control=='none' else cfg.control
-    jobs = {main:(cfg.model, cfg), **{c:(cfg.model, cfg.but(control=c)) for c in cfg._controls}}
-    if 'before' in cfg._baselines: jobs['before'] = (_base(cfg.model), cfg)
-    out,preds,last = Path(cfg.out), {}, None
+    device,notes = _join(cfg.device), []
+    jobs = _jobs(cfg, records, notes)
+    simple = _answers_without_model(cfg, records, notes)                                      # before anything is predicted: what is wrong is told at once
+    out,preds,failed,unfinished,last = Path(cfg.out), {}, {}, {}, None
     for name,(which,c) in jobs.items():
         if which!=last:
             (model,tok),last = load_model(which, dtype=cfg.dtype, device=device), which
             small = frame_bytes(model)*sum(n_frames(r, cfg.frames or model.frames) for r in records)<2e9
             bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None    # then the controls find what the tower saw
-        how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype')]
+        how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype','prompt')]
         key = ids_hash([*how, *made_of(which), *(_state(cfg.video_dir, r['video']) for r in records), *(dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records)])
+        failed[name],unfinished[name] = {},set()
         with Journal(out/f'.{key}.{ranks()[0]}.journal') as journal:
             for p in sorted(out.glob(f'.{key}.*.journal')): journal.rows.update({r['id']:r for r in Journal.peek(p)})
-            preds[name] = predict(model, tok, records, cfg.video_dir, c, journal, bank, failed)
-    need = [b for b in cfg._baselines if b!='before']
-    train = cfg.every('train') if {'fixed','nearest'} & set(need) else []
-    return {**preds, **{b:baseline(b, records, train) for b in need}}, failed
+            preds[name] = predict(model, tok, records, cfg.video_dir, c, journal, bank, failed[name], unfinished[name])
+    return {**preds, **simple}, failed, unfinished, notes
 
 def _base(folder): # What a checkpoint was fine-tuned from
     notes = Path(folder)/'trained_on.json'
@@ -313,6 +351,14 @@ def _base(folder): # What a checkpoint was fine-tuned from
     return read_json(notes)['base']
 
 # %% ../nbs/06_evaluate.ipynb #06-034
+def _usable(record, split): # `ValueError` for a record that cannot be asked and scored
+    shots,asr = record.get('shots'),record.get('asr')
+    pairs = isinstance(shots, list) and bool(shots) and all(isinstance(s, list) and len(s)==2 and all(type(k) is int for k in s) and 0<=s[0]<s[1] for s in shots)
+    spoken = isinstance(asr, list) and pairs and len(asr)==len(shots) and all(isinstance(a, str) for a in asr)
+    asks = record['task']!='qa' or isinstance(record.get('question'), str)
+    if not (isinstance(record.get('video'), str) and spoken and asks and isinstance(answer(record), str)):
+        raise ValueError(f"{split}.jsonl, record {record['id'][:80]}: video, shots ([[first, end], …]), asr (a text for each shot), a question for qa and an answer in conversations[1].value were expected; make it again with shotluck-convert")
+
 @alone('cfg.out')
 def evaluate(
     cfg:EvaluateCfg # What to predict, and with which input taken away
@@ -322,16 +368,19 @@ def evaluate(
     records = cfg.records(every)
     if not records: raise ValueError(f"no records: nothing in {Path(cfg.data)/'records'/f'{cfg.split}.jsonl'} matches --match {cfg.match!r} --tasks {cfg.tasks!r}")
     if not cfg.video_dir.is_dir(): raise ValueError(f"{cfg.video_dir}: no such folder; --videos names the folder of the videos")
-    preds,failed = _rows(cfg, records)
+    for r in records: _usable(r, cfg.split)
+    preds,failed,unfinished,notes = _rows(cfg, records)
     if ranks()[0]: return
     scores,main = {}, next(iter(preds))
     for name,p in preds.items():
         folder = out if name==main else out/name
-        scores[name] = score(p, records, cfg.draws, cfg.seed, of=every)
-        write_jsonl(folder/'predictions.jsonl', [dict(id=i, text=t) for i,t in p.items()])
-        save_scores(scores[name], folder, dict(settings(cfg), row=name, failed=failed))
+        cut = unfinished.get(name)
+        scores[name] = score(p, [r for r in records if r['id'] in p], cfg.draws, cfg.seed, of=every, unfinished=cut)
+        write_jsonl(folder/'predictions.jsonl', [dict(id=i, text=t, **({'ended':False} if i in (cut or ()) else {})) for i,t in p.items()])
+        save_scores(scores[name], folder, dict(settings(cfg), row=name, failed=failed.get(name, {}), left_out=notes))
     write_jsonl(out/'records.jsonl', records)
-    scores[main].html = report(scores, preds, records, cfg.video_dir, {**CONTROLS, **BASELINES}, title=f'{cfg.model} on {cfg.split}', failed=failed, draws=cfg.draws, quiet=cfg.quiet)
+    scores[main].html = report(scores, preds, records, cfg.video_dir, {**CONTROLS, **BASELINES}, title=f'{cfg.model} on {cfg.split}', failed=failed, notes=notes, draws=cfg.draws, quiet=cfg.quiet)
+    scores[main].failed,scores[main].left_out = failed,notes
     write_text(out/'index.html', scores[main].html)
     for p in out.glob('.*.journal'): p.unlink()
     return scores[main]
@@ -345,8 +394,9 @@ def main(**kwargs):
     s = evaluate(cfg)
     if s is None: return
     print(s)
-    failed = read_json(Path(cfg.out)/'scores.json')['settings']['failed']
-    if failed: print(f"{len(failed)} of {len(s.ids)} records could not be shown to the model and count as empty answers, such as {next(iter(failed.items()))}")
+    for row,bad in s.failed.items():
+        if bad: print(f"{row}: {len(bad)} of {len(s.ids)} records could not be shown to the model and count as empty answers, such as {': '.join(next(iter(bad.items())))}")
+    for note in s.left_out: print(note)
     print(f"{cfg.out}: index.html, predictions.jsonl, scores.json, scores.csv")
 
 @command
@@ -357,6 +407,7 @@ def score_main(
     videos:str='',     # Folder of the videos, for thumbnails on the page
     tasks:str='',      # Only records of these tasks, separated by commas; empty: all
     partial:bool=False,# Score only the records that have a prediction, and say how many
+    metric:str='coco', # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
     draws:int=1000,    # Of the bootstrap
     seed:int=0         # Of the bootstrap
 ):
@@ -364,7 +415,7 @@ def score_main(
     preds,every = read_predictions(predictions), read_records(records)
     wanted = _names(tasks, LENGTHS, 'task') or list(LENGTHS)
     recs = [r for r in every if r['task'] in wanted]
-    s = score(preds, recs, draws, seed, partial, of=every)
+    s = score(preds, recs, draws, seed, partial, of=every, metric=metric)
     if out:
         save_scores(s, out, dict(predictions=predictions, records=records))
         recs = [r for r in recs if r['id'] in s.each]
@@ -376,10 +427,11 @@ def compare_main(
     runs:Param('Folders that shotluck-evaluate wrote', str, nargs='+'),
     out:str='',       # Folder for compare.csv, differences.csv and compare.png; empty: only print
     published:bool=False, # Also the published rows, with source and note
+    metric:str='coco',# How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
     draws:int=1000,   # Of the bootstrap
     seed:int=0        # Of the bootstrap
 ):
     "Set the scores of several runs side by side, over the records common to all"
-    c = compare(runs, draws, seed, published)
+    c = compare(runs, draws, seed, published, metric)
     if out: c.save(out)
     print(c)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FREE', 'GPUS', 'FinetuneCfg', 'read_cfg', 'linear_layers', 'add_lora', 'choose_trained', 'quantize', 'where',
            'zero_stage', 'training_arguments', 'save_model', 'resume_from', 'load_for', 'prepare_data', 'finetune',
-           'finish', 'merged', 'cost', 'told', 'main']
+           'finish', 'merged', 'cost', 'keeps_features', 'estimated_dtype', 'assumptions', 'told', 'main']
 
 # %% ../nbs/05_finetune.ipynb #05-002
 import os, re, shutil, sys
@@ -20,10 +20,9 @@ from transformers import TrainingArguments, set_seed
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
 from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
-from .model import load_model, pick_device, attention_for, pick_dtype
+from .model import load_model, pick_device, attention_for, pick_dtype, keeps_state
 from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
 from .convert import TASKS
-
 
 # %% ../nbs/05_finetune.ipynb #05-005
 class FinetuneCfg:
@@ -59,6 +58,7 @@ class FinetuneCfg:
         concat:int=0,             # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
         drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
         drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
+        prompt:str='shotluck',    # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
         markers:bool=False,       # Number the shots in the prompt and tell their times
         context:int=0,            # Tokens that fit; 0: as many as the language model has positions
         cache:str='auto',         # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
@@ -83,6 +83,7 @@ class FinetuneCfg:
         quiet:bool=False,         # No progress bar
     ):
         store_attr()
+        if prompt not in ('shotluck','reference') or (prompt=='reference' and markers): raise ValueError(f"prompt {prompt!r}: use shotluck, or reference, which knows no --markers")
         for k,kinds in dict(optim='adamw muon', cache='auto memory disk off', llm='full frozen lora qlora', dtype='auto float32 bfloat16 float16', loss_over='tokens records').items():
             if getattr(self, k) not in kinds.split(): raise ValueError(f"{k} must be {', '.join(kinds.split()[:-1])} or {kinds.split()[-1]}, got {getattr(self, k)!r}")
         for k in ('epochs','batch','accumulate','lr','views','lora_r','save_total','log_steps'):
@@ -276,6 +277,7 @@ def prepare_data(
 
 # %% ../nbs/05_finetune.ipynb #05-020
 @alone('cfg.out')
+@keeps_state
 def finetune(
     cfg:FinetuneCfg # What to train on, what to train, and how
 )->Path:            # Folder of the checkpoint
@@ -360,26 +362,58 @@ def cost(
     gpu:str='a100',  # Their kind
     share:float=.35  # Of their operations a second that is reached
 )->dict:
-    "Records, tokens, operations, memory (GB), cache (GB) and hours of a run"
-    from shotluck.cost import empty_model, flops, load_config, memory
+    "Records, tokens, operations, memory (GB), cache (GB) and hours of a run: a lower bound, by `assumptions`"
+    from shotluck.cost import BYTES, empty_model, flops, load_config, memory
     from shotluck.convert import plain, prompt
     from shotluck.encode import n_frames
     if gpu not in GPUS: raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
-    config,words = load_config(cfg.model, cfg.pool or None), tuple(w for w in cfg.match.split(',') if w)
-    model,records = empty_model(config), [r for r in read_jsonl(Path(cfg.data)/'records'/'train.jsonl') if r['id'].startswith(words or '')][:cfg.limit or None]
-    if not records: raise ValueError(f"no records in {cfg.data} match {cfg.match!r}")
-    times,cached = [cfg.shows(r) for r in records], not cfg.tower_lr and cfg.cache!='off'
-    mean = lambda f: sum(f(r)*n for r,n in zip(records, times))/sum(times)
-    frames = mean(lambda r: min(n_frames(r, cfg.frames or model.frames), sum(e-s for s,e in r['shots'])))
-    text,answer = mean(lambda r: len(prompt(r, True, cfg.markers))/4), mean(lambda r: len(plain(r['conversations'][1]['value']))/4)
+    config = load_config(cfg.model, cfg.pool or None)
+    model,N = empty_model(config), empty_model(config).tokens_per_frame
+    records = [r for r in read_jsonl(Path(cfg.data)/'records'/'train.jsonl') if cfg.takes(r)][:cfg.limit or None]
+    if not records: raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
+    context,dtype,cached = cfg.context or config.text_config.max_position_embeddings, estimated_dtype(cfg, gpu), keeps_features(cfg)
+    def text_of(r): return len(prompt(dict(r, wording=cfg.prompt), True, cfg.markers))/4
+    def answer_of(r): return len(plain(r['conversations'][1]['value']))/4
+    def frames_of(r): # As many as fit beside the text, one a shot at least
+        fit = int(context-text_of(r)-answer_of(r))//N
+        return max(len(r['shots']), min(n_frames(r, cfg.frames or model.frames), sum(e-s for s,e in r['shots']), fit))
+    records = [r for r in records if len(r['shots'])*N+answer_of(r)<context]                # the others are left out of training
+    if not records: raise ValueError(f"no record fits into {context} tokens at {N} a frame: use --pool")
+    times = [cfg.shows(r) for r in records]
+    n = sum(times)
+    def mean(of): return sum(of(r)*k for r,k in zip(records, times))/n
+    frames,text,answer = (mean(of) for of in (frames_of, text_of, answer_of))
     kw = dict(cached=cached, frozen=not cfg.tower_lr, checkpointing=cfg.checkpointing, lora=cfg.lora_r if 'lora' in cfg.llm else 0)
-    each,n = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total'], sum(times)
+    each = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total']
     once = flops(config, round(frames), 0, 1, train=True, **{**kw, 'cached':False})['tower'] if cached else 0
-    longest = max(n_frames(r, cfg.frames or model.frames) for r in records)
-    most = memory(config, longest, round(text), round(answer), cfg.batch, train=True, dtype=cfg.dtype, optim=cfg.optim, zero=zero_stage(cfg), gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
+    longest = max(records, key=lambda r: frames_of(r)*N+text_of(r)+answer_of(r))
+    size = [round(of(longest)) for of in (frames_of, text_of, answer_of)]
+    most = memory(config, *size, cfg.batch, train=True, dtype=dtype, optim=cfg.optim, zero=3 if cfg.fsdp else zero_stage(cfg), gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
     total = n*(each*cfg.epochs+once)
-    return dict(records=len(records), samples=round(n*cfg.epochs), tokens=round(n*cfg.epochs*(frames*model.tokens_per_frame+text+answer)), flops=total, memory_gb=round(most/1e9, 2), fits=most<.9e9*GPUS[gpu][1],
-                cache_gb=round(cached*n*frames*model.tokens_per_frame*config.vision_config.hidden_size*(4 if cfg.dtype=='float32' else 2)/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
+    return dict(records=len(records), samples=round(n*cfg.epochs), tokens=round(n*cfg.epochs*(frames*N+text+answer)), flops=total, memory_gb=round(most/1e9, 2), fits=most<.9e9*GPUS[gpu][1],
+                cache_gb=round(cached*n*frames*N*config.vision_config.hidden_size*BYTES[dtype]/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
+
+def keeps_features(cfg)->bool: # For an estimate: are features kept that were computed once?
+    return not cfg.tower_lr and (cfg.cache in ('memory','disk') or (cfg.cache=='auto' and cfg.epochs>1))
+
+def estimated_dtype(cfg, gpu)->str: # The arithmetic on this kind of GPU
+    if cfg.dtype!='auto': return cfg.dtype
+    return 'float32' if gpu in ('t4','v100') else 'bfloat16'                            # those do not compute in bfloat16
+
+def assumptions(
+    cfg:FinetuneCfg,
+    gpus:int=1,      # As `cost` takes them
+    gpu:str='a100',
+    share:float=.35
+)->list:
+    "What an estimate takes for granted, in sentences"
+    whole = cfg.fsdp or zero_stage(cfg)==3
+    lines = [f"This is a lower bound: {gpus} {gpu} at {share:.0%} of the operations on the data sheet, all the time. Loading, decoding, validation, checkpoints and waiting for each other come on top.",
+             f"Arithmetic in {estimated_dtype(cfg, gpu)}. Text is four letters a token; padding is left out; records have as many frames as fit, and those that do not fit with one a shot are left out.",
+             "Memory is that of the longest record in every place of the batch, or of loading the whole model in float32 if that is more"+("; each GPU keeps a copy of the tower." if whole and keeps_features(cfg) else ".")]
+    if keeps_features(cfg): lines.append("The tower sees each frame once; its features are kept in memory or on disk, which the estimate of memory leaves out.")
+    elif not cfg.tower_lr: lines.append("The tower sees the frames anew at every step: features are not kept in one epoch, which reads them once, nor with --cache off.")
+    return lines
 
 # %% ../nbs/05_finetune.ipynb #05-033
 def told(
@@ -403,6 +437,7 @@ def main(
     cfg = read_cfg(config, **{k:kwargs[k] for k in told(sys.argv[1:], kwargs)}) if config else FinetuneCfg(**kwargs)
     if estimate:
         for k,v in cost(cfg, gpus, gpu).items(): print(f'{k:12}{v:>20,}' if type(v) is not bool else f'{k:12}{str(v):>20}')
+        print('\n'.join(assumptions(cfg, gpus, gpu)))
         return
     out = finetune(cfg)
     if int(os.environ.get('RANK', 0))==0:

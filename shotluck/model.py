@@ -6,12 +6,14 @@
 __all__ = ['MOST', 'SYSTEM', 'TEMPLATES', 'LANGUAGE_MODELS', 'OWN_SETTINGS', 'pool_tokens', 'PooledProjector', 'first_frames',
            'look_at_once', 'VideoLlava', 'generate', 'make_config', 'picture_settings', 'picture_config', 'preprocess',
            'check_config', 'known_settings', 'empty_model', 'check_architecture', 'pick_device', 'attention_for',
-           'pick_dtype', 'apply_template', 'check_template', 'safe_tokenizer', 'weight_files', 'stored_bytes',
-           'own_config', 'end_tokens', 'load_own', 'load_model', 'adapter_settings', 'lora_config', 'load_adapter',
-           'PRESETS', 'locate']
+           'pick_dtype', 'keeps_state', 'apply_template', 'check_template', 'safe_tokenizer', 'weight_files',
+           'stored_bytes', 'own_config', 'end_tokens', 'load_own', 'load_model', 'adapter_settings', 'lora_config',
+           'load_adapter', 'PRESETS', 'locate']
 
 # %% ../nbs/04_model.ipynb #04-002
-import math, re, sys
+import math, os, random, re, sys, threading
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
 import numpy as np, torch, transformers
@@ -132,7 +134,8 @@ def generate(
     max_tokens:int, # Of each answer
     temperature:float=0,# 0: greedy; else words are drawn, 1 as the model gives them
     top_p:float=1,  # Draw among the likeliest words that have this share of the probability
-    seed:int=0      # The same seed draws the same words for the same batch
+    seed:int=0,     # The same seed draws the same words for the same batch
+    ended:list=None # Takes for each answer whether it came to an end, or was cut at `max_tokens`
 )->list:            # B texts
     "Greedy or sampled answers; a row that has ended leaves the batch. Of the checkpoint's generation_config only `eos_token_id` and `suppress_tokens` count"
     how,device = model.generation_config,model.device
@@ -152,6 +155,7 @@ def generate(
             cache.batch_select_indices(on)
             rows,mask,at,ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
         mask,at,x = nn.functional.pad(mask, (0,1), value=1), at[:,-1:]+1, model.get_input_embeddings()(ids)[:,None]
+    if ended is not None: ended += [bool(s) and s[-1] in ends.tolist() for s in said]
     return [t.strip() for t in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
@@ -297,6 +301,35 @@ def pick_dtype(
     if dtype not in kinds.values(): raise ValueError(f"dtype must be one of auto, {', '.join(kinds)}, got {dtype!r}")
     return dtype
 
+_loading = threading.Lock()
+@contextmanager
+def _quiet_loading(): # In a log, a bar for each load is noise; it is switched off for all, so one load at a time
+    bars = transformers.utils.logging
+    with _loading:
+        shown = bars.is_progress_bar_enabled()
+        if not sys.stderr.isatty(): bars.disable_progress_bar()
+        try: yield
+        finally:
+            if shown: bars.enable_progress_bar()
+
+# %% ../nbs/04_model.ipynb #04-018d
+def keeps_state(
+    func # It seeds, or sets variables of the environment
+):
+    "`func` that leaves the environment and the random states of Python, NumPy and torch as it found them"
+    @wraps(func)
+    def _f(*args, **kwargs):
+        environment,python,numpy = os.environ.copy(), random.getstate(), np.random.get_state()
+        gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        try:
+            with torch.random.fork_rng(gpus): return func(*args, **kwargs)
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for name in set(os.environ)-set(environment): os.environ.pop(name, None)
+            os.environ.update(environment)
+    return _f
+
 # %% ../nbs/04_model.ipynb #04-018b1
 SYSTEM = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
 _template = ("%s{%% for m in messages %%}{%% if m['role']=='user' %%}%s{{ m['content']%s }} {%% else %%}ASSISTANT:"
@@ -438,7 +471,6 @@ def load_own(
     dtype:torch.dtype, device:str
 ):               # (model, tokenizer)
     "A checkpoint that shotluck saved; every key must be there and fit"
-    if not sys.stderr.isatty(): transformers.utils.logging.disable_progress_bar()                # in a log, a bar for each load is noise
     with reading(folder, 'not to be loaded'):
         config = own_config(conf, pool)
         pre = folder/'preprocessor_config.json'
@@ -448,7 +480,7 @@ def load_own(
             check_architecture(config, stored_bytes(weight_files(folder, ['model.safetensors'])), dtype.itemsize, device)
             tokenizer = safe_tokenizer(AutoTokenizer, folder, config.text_config.vocab_size, config=PreTrainedConfig())
         ends = end_tokens(folder, config)
-        model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), generation_config=GenerationConfig(), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+        with _quiet_loading(): model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), generation_config=GenerationConfig(), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
                                                 local_files_only=True, trust_remote_code=False)
     wrong = [f"{len(ks)} {what} ({', '.join(sorted(k if isinstance(k, str) else k[0] for k in ks)[:4])})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
     if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")

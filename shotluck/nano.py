@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from .convert import ASK, SAID
 from .encode import NANO_TEMPLATE, collate, encode
 from .files import bulk, sha256
-from .model import VideoLlava, generate, load_model, make_config, preprocess
+from .model import keeps_state, VideoLlava, generate, load_model, make_config, preprocess
 from .muon import Muon, is_matrix
 from .shapes import COLOURS, FORMS, GROUNDS, MOTIONS, PAIRS, SPEECH, STILL, UNSEEN, draw, path, read_caption, tell
 
@@ -167,6 +167,7 @@ def still_accuracy(model, tok, n:int=400, seed:int=10**6, pairs=PAIRS)->dict:
 # %% ../nbs/04c_nano.ipynb #04c-019
 def _stills_part(job): return stills(*job)
 
+@keeps_state
 def pretrain(
     out,                     # Folder for the checkpoint
     pictures:int=48000,      # Stills to learn from

@@ -254,6 +254,7 @@ class Scores:
     def __init__(self, table, each, ids, parts, total, metric='coco', unfinished=None):
         store_attr() # parts: task -> (`Coco` or `Answers`, number of each record's video); total: task -> records there are; unfinished: task -> share of answers without an end
         self.hash,self.html = ids_hash(ids), None
+        self.failed,self.left_out = {},[]                       # row -> {id: why it could not be shown to the model}, and notes: from `evaluate`
         self.pinned = {t:metric=='coco' and PINNED.get(t)==h for t,h in zip(table.task, table.ids)}
     def __getitem__(self, metric): # 'CIDEr', or ('summary', 'CIDEr')
         task,metric = metric if isinstance(metric, tuple) else (self.table.task.iloc[0], metric)

@@ -257,7 +257,7 @@ def validate(
     from shotluck.evaluate import EvaluateCfg, predict, ranks, score                          # here: scoring stands above training
     was,failed = model.training, {}
     model.eval()
-    said = predict(model, tokenizer, records, cfg.video_dir, EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, quiet=True), failed=failed, share=share)
+    said = predict(model, tokenizer, records, cfg.video_dir, EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True), failed=failed, share=share)
     model.train(was)
     if ranks()[0]: return {}
     records = [r for r in records if r['id'] not in failed]                                    # a video that cannot be read ends no training
