@@ -167,7 +167,7 @@ def finish(pid, log)->Outcome:
     else:
         try: os.killpg(pid, signal.SIGKILL)                                                   # workers that are still about to end
         except ProcessLookupError: pass
-    said = log.read_text(errors='replace')
+    said = log.read_text(errors='replace')+Path(f'{log}.out').read_text(errors='replace')       # some say why on stdout
     return Outcome(code, said) if code is not None else Outcome(-9, f'it still ran after {LIMIT} s: {said}')
 
 def complete(commands, log)->Outcome: # Of the first that failed, else of the last
@@ -348,7 +348,7 @@ def warm_up(): # What the stages import late, imported once for all
     matplotlib.use('Agg')
     import importlib
     for name in 'download split convert model finetune evaluate caption trainer'.split(): importlib.import_module(f'shotluck.{name}')
-    import cv2, peft, scenedetect  # noqa: F401
+    for name in ('cv2', 'peft', 'scenedetect'): importlib.import_module(name)
 
 if sys.argv[1:2]==['go']: sys.exit(go((sys.argv[2], sys.argv[3:]))) # a run in a process of its own
 
