@@ -72,6 +72,30 @@ arrays = st.sampled_from([[(0,9),(10,20)], np.array([[0,5],[6,9]]), [np.int64(3)
 pickles = st.tuples(st.dictionaries(names, arrays, max_size=3) | values, st.integers(0, 5)).map(lambda p: pickle.dumps(*p))
 pickles = pickles | st.lists(steps | st.binary(max_size=4) | st.sampled_from([b'cnumpy\ndtype\n', b'cos\nsystem\n', b'\x8c\x02os', b'\xff\xff\xff\x7f', b'X\x01\0\0\0a']), max_size=30).map(lambda parts: b'\x80\x04'+b''.join(parts)+b'.')
 
+sizes = st.sampled_from([0, 1, 2, 32, 64, 96, -1, 10**9, 1<<62, 1.5, True, '32', None, [1], {}]) | st.integers(1, 300)
+config_fields = dict(model_type=st.sampled_from(['llava', 'tiny_llava', 'tiny_llava_phi', ['llava'], '']), pool=sizes, words=sizes, change=st.booleans() | values, image_token_index=sizes, vision_feature_layer=sizes | st.sampled_from([-1,-2]),
+                     image_mean=st.lists(numbers, max_size=4), image_std=st.lists(numbers, max_size=4), tie_word_embeddings=st.booleans() | values, mm_vision_tower=text | st.just('.'), vocab_size=sizes, frames=sizes, projector_hidden_act=text | st.just('gelu'))
+text_fields = dict(model_type=st.sampled_from(['llama', 'phi', 'stablelm', 'gpt2', 7]), hidden_act=st.just('silu') | text, rope_parameters=values, eos_token_id=values, rms_norm_eps=numbers, vocab_size=sizes, hidden_size=sizes, intermediate_size=sizes,
+                   num_hidden_layers=sizes, num_attention_heads=sizes, num_key_value_heads=sizes, head_dim=sizes, max_position_embeddings=sizes)
+vision_fields = dict(model_type=st.just('siglip_vision_model') | text, hidden_size=sizes, intermediate_size=sizes, num_hidden_layers=sizes, num_attention_heads=sizes, image_size=sizes, patch_size=sizes, num_channels=sizes, hidden_act=st.just('gelu') | text)
+SMALL = dict(model_type='llava', pool=2, image_token_index=3, vision_feature_layer=-1, image_mean=[.5]*3, image_std=[.5]*3,
+             text_config=dict(model_type='llama', hidden_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, intermediate_size=64, vocab_size=50),
+             vision_config=dict(model_type='siglip_vision_model', hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8))
+
+def some(fields): # A few of them
+    few = st.lists(st.sampled_from(sorted(fields)), max_size=2, unique=True)
+    return few.flatmap(lambda names: st.fixed_dictionaries({n:fields[n] for n in names}))
+
+def merge(parts):
+    outer,inner,tower = parts
+    return dict(SMALL, **outer, text_config=SMALL['text_config']|inner, vision_config=SMALL['vision_config']|tower)
+configs = st.tuples(some({k:v for k,v in config_fields.items() if k not in ('model_type','pool','image_token_index','vision_feature_layer','image_mean','image_std')}), some(text_fields), some(vision_fields)).map(merge)
+configs = configs | st.tuples(st.just(SMALL), some(config_fields)).map(lambda p: p[0]|p[1]) | values
+
+files = st.fixed_dictionaries(dict(type=st.just('file') | text, path=names, size=numbers, oid=st.just('0'*40) | text), optional=dict(lfs=values | st.fixed_dictionaries(dict(oid=st.just('0'*64) | values))))
+listings = st.lists(files | values, max_size=4) | values
+log_rows = st.fixed_dictionaries({}, optional=dict(id=text, key=text, video=text | values, path=text | values, files=st.lists(names | values, max_size=3) | values, whole=st.booleans() | values)) | values
+
 LINE = dict(video='', frames=25, fps=25., shots=[[0,10],[10,25]], seconds=[[0,.4],[.4,1.]], status='ok', reason='') # of shots.jsonl
 
 def read_annotations(path):
@@ -112,6 +136,38 @@ def read_shots(path):
     info = SimpleNamespace(frames=25, fps=25., times=np.arange(25)/25, duration=1.)
     assert all(0<=s.start<s.end<=25 for s in listed_shots(path, info))
 
+def read_config(path): # As `describe` and `load_model` do
+    from shotluck.cost import load_config
+    (path.parent/'model').mkdir(exist_ok=True)
+    (path.parent/'model'/'config.json').write_bytes(path.read_bytes())
+    load_config(path.parent/'model')
+
+def read_adapter(path):
+    from shotluck.hub import base_of
+    from shotluck.model import adapter_settings
+    (path.parent/'adapter').mkdir(exist_ok=True)
+    (path.parent/'adapter'/'adapter_config.json').write_bytes(path.read_bytes())
+    base_of(path.parent/'adapter')
+    adapter_settings(path.parent/'adapter')
+
+def read_listing(path): # What a server answers when it is asked for the files of a repo
+    from contextlib import contextmanager
+    from unittest.mock import patch
+    from huggingface_hub import constants
+    from shotluck.download import archives, hub_files
+    @contextmanager
+    def ask(url, headers, timeout, **extra): yield SimpleNamespace(headers={})
+    with patch('shotluck.fetch._ask', ask), patch('shotluck.fetch._chunks', lambda r, timeout: [path.read_bytes()]), patch.object(constants, 'HF_HUB_OFFLINE', False):
+        try: found = hub_files('me/it', tries=1, wait=0)
+        except OSError as e: raise ValueError(str(e)) from None                         # of the network, which is one line too
+    for name,f in found.items(): assert 0<=f['size']<1<<50 and f['url'].startswith('https://'), name
+    archives(found)
+
+def read_log(path): # What a folder says of the results in it
+    from shotluck.caption import LOG, subtitles_beside
+    (path.parent/LOG).write_bytes(path.read_bytes())
+    subtitles_beside(path)
+
 class Format(NamedTuple):
     "A kind of file"
     ending:str    # Of its name
@@ -125,7 +181,11 @@ FORMATS = dict(
     meta=Format('_meta.csv', encoded(tables(['clip_id','categories','duration','youtube_id'])), read_meta),
     pickle=Format('_split_info.pkl', pickles, read_pickle),
     subtitles=Format('.srt', encoded(subtitles()), read_subtitles),
-    shots=Format('.csv', encoded(tables(['start','end','who'])), read_shots))
+    shots=Format('.csv', encoded(tables(['start','end','who'])), read_shots),
+    config=Format('.json', encoded(configs.map(as_json)), read_config),
+    adapter=Format('.json', encoded((st.fixed_dictionaries(dict(peft_type=st.just('LORA') | values, base_model_name_or_path=names), optional=dict(r=sizes, lora_alpha=numbers, target_modules=values, layer_replication=values)) | values).map(as_json)), read_adapter),
+    listing=Format('.json', encoded(listings.map(as_json)), read_listing),
+    log=Format('.jsonl', encoded(st.lists(log_rows, max_size=4).map(lambda rows: '\n'.join(map(as_json, rows)))), read_log))
 
 def check(format, path): # '' or what is wrong
     tracemalloc.start()
@@ -153,7 +213,8 @@ def fuzz(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/f'a{format.ending}'
         path.write_bytes(b'')
-        check(format, path)                                                              # imports, before the clock runs
+        try: format.read(path)                                                           # imports, before the clock runs and memory is traced
+        except ValueError: pass
         while time.monotonic()<end or n<LEAST:
             @seeded(seed*1_000_003+k)
             @settings(max_examples=200, deadline=None, database=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck), print_blob=False)

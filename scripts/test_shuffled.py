@@ -1,6 +1,6 @@
 """Run every notebook once more, in another order, with as many threads as the machine gives: python scripts/test_shuffled.py [seed]
 
-Notebooks share worker processes, so what one leaves behind in its process is seen by the next: the order must not matter.
+All run in one process, so what one leaves behind is seen by the next: the order must not matter.
 """
 import os, random, sys
 from pathlib import Path
@@ -17,11 +17,11 @@ def main():
     random.Random(seed).shuffle(notebooks)
     threads = os.environ.get('OMP_NUM_THREADS', 'as many as there are cores')
     print(f'{len(notebooks)} notebooks, order of seed {seed}, threads: {threads}', flush=True)
-    results = parallel(test_nb, notebooks, n_workers=2, skip_flags=['gpu', 'net', 'slow'], basepath=root, pause=0.1)
+    results = parallel(test_nb, notebooks, n_workers=1, skip_flags=['gpu', 'net', 'slow'], basepath=root, pause=0.1)
     failed = [path.name for path, (passed, _) in zip(notebooks, results) if not passed]
     if failed:
         sys.exit(f"in this order (seed {seed}) these fail: {', '.join(failed)}")
-    print(f'all passed, in {sum(seconds for _, seconds in results):.0f} s of two workers')
+    print(f'all passed, in {sum(seconds for _, seconds in results):.0f} s')
 
 
 if __name__ == '__main__':

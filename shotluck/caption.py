@@ -21,14 +21,14 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, uninterrupted
+from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, supervised, supervised_iter, uninterrupted
 from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
 from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
 from .tables import seconds, table_rows
 from .storyboard import Storyboard, Told, timecode, display_name, written_by_us
 from .hub import made_of
-from .video import VideoError, iter_pictures, probe, sample_idxs
+from .video import VideoError, iter_frames, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/07_caption.ipynb #07-011
 FORMATS = ('html','json','srt','vtt','md','csv')
@@ -100,7 +100,7 @@ def find_shots(
     watch=iter          # Wraps the frames that a detector reads
 )->list:                # [Shot, …]
     "Shots of a video as `how` says; `ValueError` if that is no way to find them"
-    info = probe(path)
+    info = supervised(probe, path)
     edge = [*info.times.tolist(), info.duration]
     if m := re.fullmatch(r'every:(\d+(?:\.\d+)?)s?', how):
         length = float(m[1])
@@ -109,7 +109,8 @@ def find_shots(
         starts = [0, *marks.tolist(), info.frames]
         return merge_short([Shot(a, b) for a,b in zip(starts, starts[1:])], edge, min(min_shot, length/2))
     if how.lower().endswith('.csv'): return listed_shots(how, info)
-    return merge_short(detect_shots(path, how, watch=watch), edge, min_shot)
+    def frames(_): return watch(supervised_iter(iter_frames, path))
+    return merge_short(detect_shots(path, how, watch=frames, info=info), edge, min_shot)
 
 # %% ../nbs/07_caption.ipynb #07-012d
 def sharpness(
@@ -241,7 +242,7 @@ def answer(
             keep(r, predict(model, tokenizer, [r], Path(path).parent, cfg, bank=seen)[r['id']])
         seen.keep_only(set().union(*(need[r['id']] for r in waiting)))
     wanted = set().union(*(need[r['id']] for r in waiting))
-    for k,frame,picture in iter_pictures(path, wanted, model.config.vision_config.image_size, shown):
+    for k,frame,picture in supervised_iter(iter_pictures, path, wanted, model.config.vision_config.image_size, shown):
         if frame is not None: seen.raw[k] = frame
         if picture is not None: show(k, picture)
         n = sum(1 for _ in itertools.takewhile(lambda r: ready_at[r['id']]<=k, waiting))
@@ -267,7 +268,7 @@ def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves a
 
 def hear(path, times, cfg, transcriber=None, watch=None):
     "What is said in each shot, and where that was found"
-    info = probe(path)
+    info = supervised(probe, path)
     pictures = info.times[0], info.duration
     def read(file):
         lines,note = load_subtitles(file)
@@ -296,7 +297,7 @@ def caption_video(
     "Tell a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector"
     from shotluck.evaluate import EvaluateCfg
     cfg,path = cfg or CaptionCfg(), Path(path).absolute()
-    info,before = probe(path), path.stat()
+    info,before = supervised(probe, path), path.stat()
     bar = partial(tqdm, disable=cfg.quiet or None, leave=False, dynamic_ncols=True)
     label = lambda stage: f'{name or display_name(path)}: {stage}'
     def once(id, make): # What the journal has, else found now
@@ -373,7 +374,7 @@ class _Results: # What the log of a folder says of one video
         self.video,self.folder,self.cfg = Path(os.path.abspath(video)), Path(folder), cfg
         try: self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e: raise self.unwritable(e) from None
-        probe(self.video)                                                    # a broken file costs no model
+        supervised(probe, self.video)                                                    # a broken file costs no model
         self.name,self.key,self.mark = name or self.video.stem, _key(self.video, cfg, made), content_mark(self.video)
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quote(os.fsencode(self.src))

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import torch
 
 from .convert import plain, prompt
+from .model import TEMPLATES, apply_template
 from .video import sample_idxs
 
 # %% ../nbs/04a_encode.ipynb #04a-005
-NANO_TEMPLATE = ("{% for m in messages %}{% if m['role']=='user' %}{{ m['content'] }} {% else %}ASSISTANT:"
-                 "{% generation %} {{ m['content'] }}{{ eos_token }}{% endgeneration %}{% endif %}{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}")
+NANO_TEMPLATE = TEMPLATES['nano']
 
 # %% ../nbs/04a_encode.ipynb #04a-008
 class Encoded(NamedTuple):
@@ -58,9 +58,8 @@ def _tokens(record, answer, tokenizer, speech, markers):
         if record.get(k): record[k] = [as_words(t, tokenizer) for t in record[k]]
     if record.get('question'): record['question'] = as_words(record['question'], tokenizer)
     said = [dict(role='user', content=prompt(record, speech, markers))]
-    if answer is None: return tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=True)['input_ids'], None
-    out = tokenizer.apply_chat_template(said+[dict(role='assistant', content=as_words(answer, tokenizer))], return_dict=True, return_assistant_tokens_mask=True)
-    return out['input_ids'], out['assistant_masks']
+    if answer is not None: said.append(dict(role='assistant', content=as_words(answer, tokenizer)))
+    return apply_template(tokenizer, said)
 
 # %% ../nbs/04a_encode.ipynb #04a-009
 def _first_words(

@@ -86,7 +86,10 @@ def _pull(url, part, size, headers, timeout, tick): # Append what the server sen
     have = part.stat().st_size if part.exists() else 0
     with _ask(url, headers, timeout, **({'Range':f'bytes={have}-'} if have else {})) as r:
         start = re.match(r'bytes ([0-9]{1,18})-', r.headers.get('Content-Range') or '')
-        if have and (r.status!=206 or not start or int(start[1])!=have): have = 0   # it starts anew
+        if have and r.status==206 and (not start or int(start[1])!=have):
+            part.unlink()
+            return 'the server sent another piece than was asked for'
+        if r.status!=206: have = 0                                          # it starts anew
         told = _number(r.headers.get('Content-Length'))
         if size is not None and told>=0 and have+told>size: return f'the server announces {have+told} bytes, {size} were promised'
         with open(part, 'r+b' if have else 'wb') as f:

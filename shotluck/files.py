@@ -6,12 +6,12 @@
 __all__ = ['LONGEST', 'escaped_half', 'LEDGER', 'whole', 'clear_parts', 'dumpb', 'dumps', 'loads', 'write_text', 'write_json',
            'write_jsonl', 'check_regular', 'TextReader', 'encoding_note', 'StrictJSON', 'NestedTooDeeply',
            'drop_halves', 'read_json', 'iter_jsonl', 'read_jsonl', 'hold', 'lock_folder', 'alone', 'Journal', 'inside',
-           'same_form', 'short_names', 'bulk', 'because', 'reading', 'command', 'uninterrupted', 'sha256',
-           'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe', 'shard_path', 'shard_paths', 'safe_cell', 'plain_cell',
-           'safe_table']
+           'same_form', 'short_names', 'bulk', 'supervised_iter', 'supervised', 'because', 'reading', 'command',
+           'uninterrupted', 'sha256', 'content_mark', 'ids_hash', 'settings', 'ffmpeg_exe', 'shard_path', 'shard_paths',
+           'safe_cell', 'plain_cell', 'safe_table']
 
 # %% ../nbs/00a_files.ipynb #00a-002
-import errno, hashlib, json, multiprocessing, os, re, shutil, signal, sys, threading, unicodedata
+import errno, hashlib, json, multiprocessing, os, pickle, re, shutil, signal, sys, threading, unicodedata
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
@@ -440,6 +440,127 @@ def _ray(func, items, workers, timeout, size=16):
         if len(going)>4*int(ray.cluster_resources().get('CPU', 1)): yield from take(*going.pop(0))
     for g in going: yield from take(*g)
 
+# %% ../nbs/00a_files.ipynb #00a-019c
+def _limit_memory(more): # Let this process take `more` bytes beside what it has; 0: any number
+    try: import resource
+    except ImportError: return                                          # not on Windows
+    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = most
+    if more:
+        has = int(Path('/proc/self/statm').read_text().split()[5])*resource.getpagesize() if sys.platform=='linux' else 0
+        soft = has+more if most==resource.RLIM_INFINITY else min(most, has+more)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
+
+def _alarm(seconds): # The system ends this process then, even if whoever asked is gone; 0: it does not
+    if hasattr(signal, 'setitimer'): signal.setitimer(signal.ITIMER_REAL, seconds)
+
+def _answers(func, args, many, timeout): # (False, value) of what is asked, (True, error) at the end of what went wrong
+    try:
+        _alarm(timeout+5)
+        for x in func(*args) if many else [func(*args)]:
+            _alarm(0)                                                   # sending may wait for the receiver
+            yield False, x
+            _alarm(timeout+5)
+    except Exception as e: yield True, e
+    except BaseException as e: yield True, RuntimeError(f'{type(e).__name__}: {e}'[:400])     # such as a panic of a library in Rust
+    finally: _alarm(0)
+
+def _serve(pipe, parents_end, parent): # A worker's life: one request after another, until its parent is gone
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for fatal in ('SIGTERM','SIGSEGV','SIGBUS','SIGALRM'):
+        if hasattr(signal, fatal): signal.signal(getattr(signal, fatal), signal.SIG_DFL)
+    parents_end.close()
+    try:
+        while True:
+            while not pipe.poll(5):
+                if os.getppid()!=parent: return
+            try: *request,timeout,memory = pipe.recv()
+            except AttributeError as e: return pipe.send((False, str(e)))   # a function made after this process
+            pipe.send((False, ''))
+            _limit_memory(memory)
+            for answer in _answers(*request, timeout):
+                try: pipe.send(answer)
+                except (TypeError, AttributeError, ValueError, pickle.PicklingError) as e:
+                    why = answer[1] if answer[0] else e
+                    pipe.send((True, RuntimeError(f'{type(why).__name__}: {why}'[:400])))
+            pipe.send(None)
+            _limit_memory(0)
+    except (EOFError, OSError): return
+
+class _Worker: # A process that does what it is asked, one thing after another
+    def __init__(self):
+        context = multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')
+        self.parent = os.getpid()
+        self.pipe,far = context.Pipe()
+        self.process = context.Process(target=_serve, args=(far, self.pipe, self.parent), daemon=True)
+        ours = multiprocessing.current_process()._config                # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
+        daemon = ours.pop('daemon', None)
+        try: self.process.start()
+        finally:
+            if daemon is not None: ours['daemon'] = daemon
+        far.close()
+
+    def ask(self, request): # '' if it is understood
+        self.pipe.send(request)
+        return self.receive(60)[1]
+
+    def receive(self, timeout): # The next answer, None at the end
+        if not self.pipe.poll(timeout): raise TimeoutError(f'not done after {timeout:g} s')
+        try: answer = self.pipe.recv()
+        except (EOFError, OSError): raise ChildProcessError(f'the process that did it died{self.death()}') from None
+        if answer and answer[0]: raise answer[1]
+        return answer
+
+    def death(self):
+        self.process.join(5)
+        code = self.process.exitcode
+        return f' ({signal.Signals(-code).name})' if code and code<0 else ''
+
+    def end(self):
+        self.pipe.close()
+        self.process.kill()
+        self.process.join(5)
+
+_idle = [] # Workers that wait
+
+def supervised_iter(
+    func,              # Called as func(*args) in a worker process; an iterable
+    *args,
+    timeout:float=300, # Seconds that one of its values may take
+    memory:int=0,      # Bytes that it may take beside what the process has; 0: any number
+    many:bool=True     # Is its result an iterable? Else it is the only value
+):
+    "Yield what `func` yields. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
+    worker = _idle.pop() if _idle else None
+    if worker is None or worker.parent!=os.getpid() or not worker.process.is_alive(): worker = _Worker()
+    whole = False
+    try:
+        request = func, args, many, timeout, memory
+        if worker.ask(request):                                         # it is older than the function
+            worker.end()
+            worker = _Worker()
+            if unknown := worker.ask(request): raise AttributeError(unknown)
+        try:
+            while answer := worker.receive(timeout): yield answer[1]
+        except (TimeoutError, ChildProcessError): raise
+        except Exception:
+            whole = worker.receive(timeout) is None                     # what is asked next is answered next
+            raise
+        whole = True
+    finally:
+        if whole: _idle.append(worker)
+        else: worker.end()
+
+def supervised(
+    func,              # Called as func(*args) in a worker process
+    *args,
+    timeout:float=300, # Seconds that it may take
+    memory:int=0       # Bytes that it may take beside what the process has; 0: any number
+):
+    "The result of `func`. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
+    [result] = supervised_iter(func, *args, timeout=timeout, memory=memory, many=False)
+    return result
+
 # %% ../nbs/00a_files.ipynb #00a-021
 def because(
     e:BaseException, # An error of any library
@@ -457,8 +578,9 @@ def reading(
 ):
     "Any error while a file is read becomes a `ValueError` that names the file in one line"
     try: yield
-    except Exception as e:
-        if isinstance(e, ValueError) and str(path) in str(e): raise
+    except (KeyboardInterrupt, SystemExit, GeneratorExit): raise
+    except BaseException as e:                                           # a library in Rust may panic, which is no `Exception`
+        if isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e): raise
         kind = '' if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: '
         raise ValueError(f"{path}: {what} ({kind}{because(e, 200)})") from e
 

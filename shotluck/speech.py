@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from pysubs2 import SSAFile
 from pysubs2.exceptions import Pysubs2Error
-from .files import TextReader
+from .files import TextReader, supervised_iter
 from .video import iter_sound
 
 # %% ../nbs/07b_speech.ipynb #07b-005
@@ -135,7 +135,7 @@ def transcribe(
 )->list:              # [(from, to, word), …], seconds of the video
     "Every word of the sound track and when it is said"
     words = []
-    for t0,x in iter_sound(path, seconds):
+    for t0,x in supervised_iter(iter_sound, path, seconds):
         words += [(t0+a, t0+b, w) for a,b,w in transcriber(x)]
         if watch: watch(t0+len(x)/16000)
     return words

@@ -43,11 +43,12 @@ def detect_shots(
     path,                  # A video file
     method:str='adaptive', # adaptive: PySceneDetect, hard cuts; transnet: TransNetV2, fades and dissolves too (extra `transnet`)
     min_frames:int=5,      # Frames a shot has at least, for adaptive
-    watch=iter             # Wraps the frames as they are read, such as a progress bar
+    watch=iter,            # Wraps the frames as they are read, such as a progress bar
+    info=None              # What `probe` says of it; None: it is asked
 )->list:                   # [Shot(start, end), …]; they tile the video
     "Find the cuts of a video"
     if method not in ('adaptive','transnet'): raise ValueError(f"shot detector {method!r} is not known: use 'adaptive' or 'transnet'")
-    info,frames = probe(path), watch(iter_frames(path))
+    info,frames = info or probe(path), watch(iter_frames(path))
     if method=='transnet':
         from shotluck.transnet import transnet_cuts                       # here: its network needs torch
         cuts = transnet_cuts(frames)

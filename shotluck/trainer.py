@@ -19,7 +19,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from .batches import Order
-from .files import inside, whole, write_text
+from .files import inside, supervised, whole, write_text
 from .pages import data_uri, fill, jpeg
 from .muon import Muon, is_matrix
 
@@ -270,5 +270,8 @@ def validate(
 def validation_page(records, said, cfg, step)->str:
     "Frames, what was said, and the reference"
     from shotluck.video import read_pictures, sample_idxs
-    def pictures(r): return [data_uri(jpeg(f)) for f in read_pictures(inside(cfg.video_dir, r['video']), [k for s in sample_idxs(r['shots'], 4) for k in s], 160)]
+    def pictures(r): # None of a video that cannot be shown any more
+        idxs = [k for s in sample_idxs(r['shots'], 4) for k in s]
+        try: return [data_uri(jpeg(f)) for f in supervised(read_pictures, inside(cfg.video_dir, r['video']), idxs, 160)]
+        except (ValueError, OSError): return []
     return fill('validation.html', step=step, rows=[dict(id=r['id'], pictures=pictures(r), said=said[r['id']], reference=r['conversations'][1]['value']) for r in records])
