@@ -8,11 +8,12 @@ A stage is a command over tiny made inputs. Its right result is that of a run th
 The others are forked from one process that has imported all, so that kills fall on the work and not on the imports.
 Disks of a few kilobytes are tmpfs mounts, which only root may make: without that permission these trials are left out, and said so.
 """
-import faulthandler, io, json, os, random, re, shutil, signal, subprocess, sys, tarfile, tempfile, time
+import faulthandler, io, json, os, random, re, shutil, signal, subprocess, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import tqdm.auto
 from fastcore.script import call_parse
 from machine import machine
 from shotluck.cli import run
@@ -138,6 +139,7 @@ def start(command, log)->int: # The number of a process of its own group that ru
     code = 99
     try:
         os.setsid()
+        for bar in (tqdm.std.tqdm, tqdm.auto.tqdm): bar.set_lock(threading.RLock())           # not the one that a killed sibling may have held
         with open(log, 'wb') as f: os.dup2(f.fileno(), 2)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         os.dup2(os.open(f'{log}.out', os.O_WRONLY|os.O_CREAT|os.O_TRUNC), 1)
@@ -167,7 +169,7 @@ def finish(pid, log)->Outcome:
     else:
         try: os.killpg(pid, signal.SIGKILL)                                                   # workers that are still about to end
         except ProcessLookupError: pass
-    said = log.read_text(errors='replace')
+    said = log.read_text(errors='replace')+Path(f'{log}.out').read_text(errors='replace')       # some say why on stdout
     return Outcome(code, said) if code is not None else Outcome(-9, f'it still ran after {LIMIT} s: {said}')
 
 def complete(commands, log)->Outcome: # Of the first that failed, else of the last
@@ -348,7 +350,7 @@ def warm_up(): # What the stages import late, imported once for all
     matplotlib.use('Agg')
     import importlib
     for name in 'download split convert model finetune evaluate caption trainer'.split(): importlib.import_module(f'shotluck.{name}')
-    import cv2, peft, scenedetect  # noqa: F401
+    for name in ('cv2', 'peft', 'scenedetect'): importlib.import_module(name)
 
 if sys.argv[1:2]==['go']: sys.exit(go((sys.argv[2], sys.argv[3:]))) # a run in a process of its own
 

@@ -19,7 +19,7 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
-from .files import command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
+from .files import clear_parts, command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
 from .model import load_model, pick_device, attention_for, pick_dtype, keeps_state
 from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
 from .convert import TASKS
@@ -211,6 +211,7 @@ def save_model(
 ):
     "Write a checkpoint folder, whole or not at all"
     out = Path(out)
+    clear_parts(out)
     part = out.with_name(f'.part-{os.getpid()}-{out.name}')
     try:
         model.save_pretrained(part, state_dict=state); tokenizer.save_pretrained(part)
@@ -327,7 +328,7 @@ def finish(trainer, cfg, data, used):
         if cfg.llm in ('lora','qlora'): model,state = merged(cfg, state, out), None
         if state is not None: state = {k:v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k,v in state.items()}
         save_model(model, trainer.processing_class, out, state, **notes)
-        history = pd.DataFrame([{k:v for k,v in h.items() if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
+        history = pd.DataFrame([{k:v for k,v in sorted(h.items()) if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
         history = history.drop_duplicates()
         with whole(out/'metrics.csv') as p: safe_table(history).to_csv(p, index=False)
         if len(history): plot_loss(history, out/'loss.png')
@@ -345,7 +346,9 @@ def merged(cfg, state, out):
     view = add_lora(base, cfg, parts)
     take(['lora_'])
     folder = Path(out)/'adapter'
-    for conf in view.peft_config.values(): conf.base_model_name_or_path = _base_from(folder, cfg.model)
+    for conf in view.peft_config.values():
+        conf.base_model_name_or_path = _base_from(folder, cfg.model)
+        conf.target_modules = sorted(conf.target_modules)                               # a set has another order in each process
     view.save_pretrained(folder)
     write_json(folder/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))

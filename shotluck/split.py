@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from .download import read_ledger
-from .files import Journal, bulk, command, ffmpeg_exe, inside, shard_path, shard_paths, whole, write_jsonl
+from .files import Journal, bulk, clear_parts, command, ffmpeg_exe, inside, shard_path, shard_paths, whole, write_jsonl
 from .tables import annotation_files, iter_annotations, read_split_info, shard_of, side_files
-from .video import FORMATS, VideoError, check_frames, is_video, iter_frames, probe
+from .video import FORMATS, VideoError, check_frames, is_video, iter_frames, iter_sound, probe
 
 # %% ../nbs/02_split.ipynb #02-005
 class Shot(NamedTuple):
@@ -217,6 +217,7 @@ def split(
             done.add(r)
             old[name] = r
         rows = [old[name] for name,_ in jobs]
+        clear_parts(out)
         write_jsonl(out, rows)
         done.finish()
     return rows
@@ -261,6 +262,10 @@ def _cut_command(info, path, shots, outs, sound, crf): # ffmpeg's arguments
                                   loglevel='error', **{'x264-params':'cpu-independent=1'}))
     return ffmpeg.compile(ffmpeg.merge_outputs(*made), cmd=ffmpeg_exe(), overwrite_output=True)
 
+def _can_be_heard(path): # Is there anything in its sound track that can be decoded?
+    try: return any(len(samples) for _,samples in iter_sound(path))
+    except VideoError: return False
+
 def write_clips(
     path,           # A video file
     shots:list,     # [(start, end), …], frames
@@ -277,7 +282,7 @@ def write_clips(
         parts = [Path(tmp, f'{i}.mp4') for i in range(len(shots))]
         for sound in (True, False) if info.has_audio else (False,):                      # a sound track of which nothing can be decoded is left out
             run = subprocess.run(_cut_command(info, path, shots, parts, sound, crf), capture_output=True, stdin=subprocess.DEVNULL)
-            if run.returncode==0: break
+            if run.returncode==0 or sound and _can_be_heard(path): break                     # it was not for its sound that it failed
         if run.returncode: raise VideoError(f"{path}: ffmpeg could not cut it ({run.stderr.decode(errors='replace').strip()[-300:]})")
         paths = []
         for (s,e),part in zip(shots, parts):
@@ -308,6 +313,7 @@ def write_all(
     "Clip files of all shots of all videos; those that are there, whole and of the video as it is, are kept"
     lost = {}
     with Journal(Path(out_dir)/CLIP_NOTE, 'clip') as note:
+        clear_parts(out_dir, below=True)
         todo = []
         for row in rows:
             shots = [tuple(s) for s in row['shots'] if s and 0<=s[0]<s[1]<=row['frames']]
