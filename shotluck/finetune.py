@@ -371,7 +371,8 @@ def cost(
     from shotluck.encode import n_frames
     if gpu not in GPUS: raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
     config = load_config(cfg.model, cfg.pool or None)
-    model,N = empty_model(config), empty_model(config).tokens_per_frame
+    model = empty_model(config)
+    N = model.tokens_per_frame
     records = [r for r in read_jsonl(Path(cfg.data)/'records'/'train.jsonl') if cfg.takes(r)][:cfg.limit or None]
     if not records: raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
     context,dtype,cached = cfg.context or config.text_config.max_position_embeddings, estimated_dtype(cfg, gpu), keeps_features(cfg)
