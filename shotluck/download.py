@@ -71,7 +71,9 @@ def hub_files(
     found = {}
     for item in items:
         if not isinstance(item, dict) or item.get('type')!='file': continue
-        path,size,digest = item.get('path'), item.get('size'), (item.get('lfs') or {}).get('oid') or item.get('oid')
+        lfs = item.get('lfs')
+        path,size = item.get('path'), item.get('size')
+        digest = lfs.get('oid') if isinstance(lfs, dict) and lfs.get('oid') else item.get('oid')
         if not isinstance(path, str) or type(size) is not int or not 0<=size<1<<50 or not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', str(digest)):
             raise ValueError(f"{base}: the list of files of {repo} is not as the hub's: {str(item)[:200]}")
         found[path] = dict(url=f"{base}/{'datasets/' if kind=='dataset' else ''}{repo}/resolve/main/{quote(path)}", size=size, digest=digest)

@@ -209,7 +209,7 @@ escaped_half = re.compile(r'\\u[dD][89a-fA-F]').search # Might there be half a p
 def read_json(path):
     "The JSON in `path`; `ValueError` in one line if it is missing or broken"
     try:
-        with TextReader(path) as f: text = f.read(4*LONGEST+1)
+        with TextReader(path) as f: text = f.read(min(4*LONGEST, Path(path).stat().st_size)+1)    # room is made for as much as is asked for
         if len(text)>4*LONGEST: raise ValueError(f'longer than {4*LONGEST:,} characters')
         value = StrictJSON(nan=True).decode(text)
     except (ValueError, OSError) as e:
