@@ -461,6 +461,7 @@ def _answers(func, args, many, timeout): # (False, value) of what is asked, (Tru
             _alarm(0)                                                   # sending may wait for the receiver
             yield False, x
             _alarm(timeout+5)
+    except GeneratorExit: raise                                         # nobody waits for the rest
     except Exception as e: yield True, e
     except BaseException as e: yield True, RuntimeError(f'{type(e).__name__}: {e}'[:400])     # such as a panic of a library in Rust
     finally: _alarm(0)
