@@ -344,9 +344,7 @@ def main():
     users = readers(sorted((root / 'nbs').glob('*.ipynb')))
     if args.own:
         users = {module: names[:1] for module, names in users.items()}
-    equivalent = {}
-    for file in sorted((root / 'bench').glob('mutants_equivalent*.json')):
-        equivalent |= json.loads(file.read_text(encoding='utf-8'))
+    equivalent = json.loads((root / 'bench' / 'mutants_equivalent.json').read_text(encoding='utf-8'))
     with tempfile.TemporaryDirectory() as folder:
         copies = Queue()
         for number in range(args.workers):

@@ -8,7 +8,8 @@ __all__ = ['FORMATS', 'NANO_NOTE', 'LOG', 'CaptionCfg', 'merge_short', 'listed_s
            'caption_video', 'videos_in', 'result_names', 'ModelError', 'caption_file', 'caption_files', 'main']
 
 # %% ../nbs/07_caption.ipynb #07-002
-import csv, io, itertools, json, os, re, sys
+import io, itertools, json, os, re, sys
+from contextlib import suppress
 from datetime import date
 from importlib.resources import files
 from functools import partial
@@ -22,7 +23,7 @@ from fastcore.script import Param
 from tqdm.auto import tqdm
 
 from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, supervised, supervised_iter, uninterrupted
-from .speech import load_subtitles, speech_of, transcribe, whisper, read_subtitles
+from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
 from .tables import seconds, table_rows
@@ -360,11 +361,11 @@ def _mark(path): # What tells one input from another: of a file what it holds, o
     if os.path.isdir(path): return ' '.join(map(_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
     return content_mark(path) if os.path.isfile(path) else str(path)
 
-def _key(video, cfg, made=None): # Names what a video holds, and all that changes what is told of it
+def _key(video, cfg, made=None, mark=None): # Names what a video holds (`mark`, if that is known), and all that changes what is told of it
     inputs = {k:_mark(v) if v else '' for k,v in settings(cfg).items() if k in ('shots','speech','whisper')}
     subtitles = [_mark(s) for s in subtitles_beside(video)[:1]] if cfg.speech=='auto' else []
     how = {k:v for k,v in settings(cfg).items() if k in ('min_shot','frames','dtype')}
-    return ids_hash([_mark(video), *(f'subtitles {s}' for s in subtitles), *(f'{k}={v}' for k,v in (inputs|how).items()), *(made() if made else made_of(cfg.model))])
+    return ids_hash([mark or _mark(video), *(f'subtitles {s}' for s in subtitles), *(f'{k}={v}' for k,v in (inputs|how).items()), *(made() if made else made_of(cfg.model))])
 
 # %% ../nbs/07_caption.ipynb #07-016a
 class ModelError(Exception): "The model cannot be loaded, so no video can be told"
@@ -375,7 +376,9 @@ class _Results: # What the log of a folder says of one video
         try: self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e: raise self.unwritable(e) from None
         supervised(probe, self.video)                                                    # a broken file costs no model
-        self.name,self.key,self.mark = name or self.video.stem, _key(self.video, cfg, made), content_mark(self.video)
+        self.name,self.mark = name or self.video.stem, content_mark(self.video)
+        self.key = _key(self.video, cfg, made, self.mark)
+        self.journal = self.folder/f'.shotluck-{self.key}.journal'                       # what an interrupted run found out
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quote(os.fsencode(self.src))
 
@@ -416,8 +419,14 @@ class _Results: # What the log of a folder says of one video
                 if not set(self.cfg.formats)<=set(have): continue
                 here = row.get('path')==self.path
                 if not here and _mark(self.file(row.get('path', '')))==self.mark: continue                # a copy, which has its own results
+                self.clear()
                 return [have[f] for f in self.cfg.formats] if here else self.adopt(log, row, have)
         return []
+
+    def clear(self): # What a run left that was killed after its results were whole; if another process holds it, that one clears it
+        left = self.journal, self.journal.with_name(f'{self.journal.name}.lock')
+        if not any(p.exists() for p in left): return
+        with suppress(ValueError), Journal(self.journal) as journal: journal.finish()
 
     def adopt(self, log, row, have): # Results made when the video lay elsewhere or had another name
         files = [have[f] for f in self.cfg.formats]
@@ -452,7 +461,7 @@ def caption_file(
     "Tell one video and write the results, or find that this was done"
     results = _Results(video, folder, cfg, result, made)
     if not cfg.again and (files := results.found()): return files, True
-    with Journal(results.folder/f'.shotluck-{results.key}.journal') as done:
+    with Journal(results.journal) as done:
         model,tokenizer = load()
         sb = caption_video(results.video, model, tokenizer, cfg, done=done, name=name)
         files = results.write(sb)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from .files import LEDGER, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
+from .files import LEDGER, clear_parts, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
 from .ledger import write_report
 from .split import annotated_shots, split as probe_all, clip_name
 from .tables import SPLITS, TABLES, Fault, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
@@ -316,7 +316,8 @@ def convert(
         if not told or _is_table(f):                                         # splits of its own: any row may be val or test
             for a in _readable(f): held[_split(told, f, a, _name(a))].add(source(_name(a), meta))
     counts,seen,asked = Counter(), set(), Counter()
-    for p in [*out_dir.glob('.part-*-ledger.csv'), *(out_dir/'records').glob('.part-*')]: p.unlink()    # of a run that was killed
+    clear_parts(out_dir/'ledger.csv')
+    clear_parts(out_dir/'records', below=True)
     with ExitStack() as stack:
         def new(path):
             p = stack.enter_context(whole(out_dir/path))

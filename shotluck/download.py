@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from .fetch import FetchError, Parts, checksum, fetch, unpack, DamagedArchive, fetch_pages
-from .files import LEDGER, Journal, bulk, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json, alone, content_mark, ids_hash, lock_folder, same_form
+from .files import LEDGER, Journal, bulk, clear_parts, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json, alone, content_mark, ids_hash, lock_folder, same_form
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
@@ -411,7 +411,7 @@ def download(
     if not folder: fetch_annotations(dataset, data, workers=workers, quiet=quiet, **{k:v for k,v in kw.items() if k in ('endpoint','wait')})
     if annotations_only: return {}
     sizes = drop_changed(data)
-    for p in [] if shard else [p for d in ('annotations','parts','videos','.unpack') for p in (Path(data)/'raw'/d).rglob('.part-*')]: shutil.rmtree(p) if p.is_dir() else p.unlink()     # of a run that was killed
+    for d in () if shard else ('annotations','parts','videos','.unpack'): clear_parts(Path(data)/'raw'/d, below=True)
     if folder: rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
     else:
         wanted = wanted_videos(data, shard, limit)

@@ -331,14 +331,15 @@ def _rows(cfg, records)->tuple: # {row: predictions}, {row: {id: reason}}, {row:
     device,notes = _join(cfg.device), []
     jobs = _jobs(cfg, records, notes)
     simple = _answers_without_model(cfg, records, notes)                                      # before anything is predicted: what is wrong is told at once
+    inputs = [_state(cfg.video_dir, r['video']) for r in records]+[dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records]
     out,preds,failed,unfinished,last = Path(cfg.out), {}, {}, {}, None
     for name,(which,c) in jobs.items():
         if which!=last:
-            (model,tok),last = load_model(which, dtype=cfg.dtype, device=device), which
+            (model,tok),last,made = load_model(which, dtype=cfg.dtype, device=device), which, made_of(which)
             small = frame_bytes(model)*sum(n_frames(r, cfg.frames or model.frames) for r in records)<2e9
             bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None    # then the controls find what the tower saw
         how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype','prompt')]
-        key = ids_hash([*how, *made_of(which), *(_state(cfg.video_dir, r['video']) for r in records), *(dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records)])
+        key = ids_hash([*how, *made, *inputs])
         failed[name],unfinished[name] = {},set()
         with Journal(out/f'.{key}.{ranks()[0]}.journal') as journal:
             for p in sorted(out.glob(f'.{key}.*.journal')): journal.rows.update({r['id']:r for r in Journal.peek(p)})

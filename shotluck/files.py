@@ -532,7 +532,8 @@ def supervised_iter(
     many:bool=True     # Is its result an iterable? Else it is the only value
 ):
     "Yield what `func` yields. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
-    worker = _idle.pop() if _idle else None
+    worker = None
+    with suppress(IndexError): worker = _idle.pop()                      # another thread may take the last one
     if worker is None or worker.parent!=os.getpid() or not worker.process.is_alive(): worker = _Worker()
     whole = False
     try:
