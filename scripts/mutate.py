@@ -264,10 +264,11 @@ def readers(notebooks: list) -> dict:
 
 # Runs a notebook in a fork of a process that has the large libraries loaded, but nothing of the project: twice as fast as a new one
 RUN = """
-import os, signal, sys, tempfile
+import multiprocessing, os, signal, sys, tempfile
 from pathlib import Path
 import av, cv2, IPython.core.interactiveshell, jinja2, matplotlib.pyplot, nbdev.test, pandas, peft, torch, transformers
 import transformers.models.auto.modeling_auto, transformers.trainer, transformers.models.llava.modeling_llava
+multiprocessing.get_start_method()  # settled before a test compares what a stage leaves behind
 print('ready', flush=True)
 for line in sys.stdin:
     notebook, scratch = line.rstrip('\\n').split('\\t')
