@@ -8,6 +8,7 @@ A stage is a command over tiny made inputs. Its right result is that of a run th
 The others are forked from one process that has imported all, so that kills fall on the work and not on the imports.
 Disks of a few kilobytes are tmpfs mounts, which only root may make: without that permission these trials are left out, and said so.
 """
+
 import faulthandler, io, json, os, random, re, shutil, signal, subprocess, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 from typing import NamedTuple
@@ -23,53 +24,115 @@ from shotluck.shapes import make_shapes
 from shotluck.split import split
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT/'bench'/'killed.json'
-LIMIT = 150     # seconds a run may take before it counts as hanging
-SHARES = (0, .02, .2, .5, .8, .95) # of the bytes that a stage writes, which a small disk holds beside its folders
+RESULT = ROOT / 'bench' / 'killed.json'
+LIMIT = 150  # seconds a run may take before it counts as hanging
+# of the bytes that a stage writes, which a small disk holds beside its folders
+SHARES = (0, 0.02, 0.2, 0.5, 0.8, 0.95)
 TRAIN = '--max_steps 8 --epochs 9 --batch 2 --save_steps 2 --frames 2 --lr 2e-4 --workers -1 --device cpu'
+
 
 class Place(NamedTuple):
     "The folders of a run: always the same paths, so that nothing depends on them"
-    source:Path  # Made inputs, which no stage writes to
-    work:Path    # What a stage writes
+
+    source: Path  # Made inputs, which no stage writes to
+    work: Path  # What a stage writes
+
 
 class Stage(NamedTuple):
     "Commands and what to run at once; each is a function of place and further words, and these words"
-    commands:list     # Run one after another
-    crowd:list = ()   # Two to run at once; none: the last command twice
-    after:list = ()   # To run when the crowd has gone, before the results are compared
+
+    commands: list  # Run one after another
+    crowd: list = ()  # Two to run at once; none: the last command twice
+    after: list = ()  # To run when the crowd has gone, before the results are compared
+
 
 def caption(place, more=''):
-    return 'caption', [*'--quiet --format html,json,srt,vtt,md,csv --batch 2 --device cpu --out'.split(), str(place.work/'out'), *more.split(), str(place.source/'raw'/'videos')]
+    return 'caption', [
+        *'--quiet --format html,json,srt,vtt,md,csv --batch 2 --device cpu --out'.split(),
+        str(place.work / 'out'),
+        *more.split(),
+        str(place.source / 'raw' / 'videos'),
+    ]
 
-def caption_one(place, number): # One of the videos
-    module,argv = caption(place)
+
+def caption_one(place, number):  # One of the videos
+    module, argv = caption(place)
     return module, [*argv[:-1], f'{argv[-1]}/{video_names(place)[int(number)]}']
 
+
 def evaluate(place, out='out'):
-    return 'evaluate', ['--data', str(place.source), '--out', str(place.work/out), '--cache_dir', str(place.work/'cache'),
-                        *'--quiet --batch 4 --controls blank,other --draws 20 --device cpu --workers 1 --tasks caption'.split()]
+    return 'evaluate', [
+        '--data',
+        str(place.source),
+        '--out',
+        str(place.work / out),
+        '--cache_dir',
+        str(place.work / 'cache'),
+        *'--quiet --batch 4 --controls blank,other --draws 20 --device cpu --workers 1 --tasks caption'.split(),
+    ]
+
 
 def finetune(place, more='', out='out'):
-    return 'finetune', ['--quiet', '--data', str(place.source), '--out', str(place.work/out), '--cache_dir', str(place.work/'cache'), *TRAIN.split(), *more.split()]
+    return 'finetune', [
+        '--quiet',
+        '--data',
+        str(place.source),
+        '--out',
+        str(place.work / out),
+        '--cache_dir',
+        str(place.work / 'cache'),
+        *TRAIN.split(),
+        *more.split(),
+    ]
 
-def finetune_two(place, more): return finetune(place, more, 'two')
+
+def finetune_two(place, more):
+    return finetune(place, more, 'two')
+
 
 def data_command(name, place, more):
-    given = ['--videos', str(place.source/'raw'/'videos'), '--annotations', str(place.source/'raw'/'annotations')]
-    return name, ['--quiet', '--data', str(place.work/'out'), *given, '--workers', '1', *more.split()]
+    given = [
+        '--videos',
+        str(place.source / 'raw' / 'videos'),
+        '--annotations',
+        str(place.source / 'raw' / 'annotations'),
+    ]
+    return name, ['--quiet', '--data', str(place.work / 'out'), *given, '--workers', '1', *more.split()]
 
-def split_shots(place, more): return data_command('split', place, more)
-def convert_rows(place, more): return data_command('convert', place, f'--format llava,messages {more}')
-def take(place, more): return 'download', ['--quiet', '--data', str(place.work/'out'), '--from', str(place.source/'fetched'), '--workers', '1', *more.split()]
-def sample(place, more): return 'download', ['--quiet', '--data', str(place.work/'out'), '--limit', '1', '--workers', '1', *more.split()]
 
-def in_shards(command): # Two shards at once, then a run that joins them
+def split_shots(place, more):
+    return data_command('split', place, more)
+
+
+def convert_rows(place, more):
+    return data_command('convert', place, f'--format llava,messages {more}')
+
+
+def take(place, more):
+    return 'download', [
+        '--quiet',
+        '--data',
+        str(place.work / 'out'),
+        '--from',
+        str(place.source / 'fetched'),
+        '--workers',
+        '1',
+        *more.split(),
+    ]
+
+
+def sample(place, more):
+    return 'download', ['--quiet', '--data', str(place.work / 'out'), '--limit', '1', '--workers', '1', *more.split()]
+
+
+def in_shards(command):  # Two shards at once, then a run that joins them
     shards = [(command, '--shard 0/2'), (command, '--shard 1/2')]
     return Stage([*shards, (command, '')], shards, [(command, '')])
 
-def one_cache(first, second): # Two runs with results of their own and one cache
+
+def one_cache(first, second):  # Two runs with results of their own and one cache
     return Stage([first, second], [first, second])
+
 
 MUON = '--cache memory --optim muon --drop_words .1 --concat 1'
 STAGES = {
@@ -90,18 +153,24 @@ STAGES = {
     'download the sample': Stage([(sample, '')]),
 }
 
-def video_names(place): return sorted(f.name for f in (place.source/'raw'/'videos').iterdir())
 
-def make_inputs(source): # A data folder, and a folder with archives and loose files
+def video_names(place):
+    return sorted(f.name for f in (place.source / 'raw' / 'videos').iterdir())
+
+
+def make_inputs(source):  # A data folder, and a folder with archives and loose files
     make_shapes(source, 3, 0, 2, 4711, 1, quiet=True)
-    split(source/'raw'/'annotations', source/'raw'/'videos', source/'shots.jsonl', workers=1, quiet=True)
-    convert(source/'raw'/'annotations', source/'raw'/'videos', source, source/'shots.jsonl')
-    fetched,rng = source/'fetched', random.Random(0)
+    split(source / 'raw' / 'annotations', source / 'raw' / 'videos', source / 'shots.jsonl', workers=1, quiet=True)
+    convert(source / 'raw' / 'annotations', source / 'raw' / 'videos', source, source / 'shots.jsonl')
+    fetched, rng = source / 'fetched', random.Random(0)
     fetched.mkdir()
     names = [f'film{i:02}.{i}.mp4' for i in range(40)]
-    made = sorted((source/'raw'/'videos').iterdir())
-    rows = [dict(video=n, video_names=[f'{n[:-4]}_0_9.mp4'], captions=['x'], ASR=[''], whole_caption='x') for n in [*names, *(f.name for f in made)]]
-    (fetched/'films_train.json').write_text(json.dumps(rows))
+    made = sorted((source / 'raw' / 'videos').iterdir())
+    rows = [
+        dict(video=n, video_names=[f'{n[:-4]}_0_9.mp4'], captions=['x'], ASR=[''], whole_caption='x')
+        for n in [*names, *(f.name for f in made)]
+    ]
+    (fetched / 'films_train.json').write_text(json.dumps(rows))
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode='w:gz', compresslevel=1) as tar:
         for name in names:
@@ -109,266 +178,376 @@ def make_inputs(source): # A data folder, and a folder with archives and loose f
             member.size = 30_000
             tar.addfile(member, io.BytesIO(rng.randbytes(member.size)))
     raw = packed.getvalue()
-    for i in range(4): (fetched/f'films.tar.gz.a{"abcd"[i]}').write_bytes(raw[len(raw)*i//4:len(raw)*(i+1)//4])
-    for f in made: shutil.copyfile(f, fetched/f.name)
+    for i in range(4):
+        (fetched / f'films.tar.gz.a{"abcd"[i]}').write_bytes(raw[len(raw) * i // 4 : len(raw) * (i + 1) // 4])
+    for f in made:
+        shutil.copyfile(f, fetched / f.name)
+
 
 # one run
 
+
 class Outcome(NamedTuple):
     "How a process ended"
-    code:int  # Below 0: by this signal
-    said:str  # Its stderr
 
-def go(command): # In this process, as the console script does
-    module,argv = command
+    code: int  # Below 0: by this signal
+    said: str  # Its stderr
+
+
+def go(command):  # In this process, as the console script does
+    module, argv = command
     sys.argv = [f'shotluck-{module}', *argv]
-    if module=='download':
+    if module == 'download':
         import shotluck.download as stage
+
         unpack = stage.unpack_parts
-        stage.unpack_parts = lambda *args, **kw: unpack(*args, **{**kw, 'spacing':1<<17})     # places to go on from, as close in this archive as in the real one
-    try: code = run(module)
-    except SystemExit as e: code = e.code
-    if isinstance(code, str): print(code, file=sys.stderr)
+        # places to go on from, as close in this archive as in the real one
+        stage.unpack_parts = lambda *args, **kw: unpack(*args, **{**kw, 'spacing': 1 << 17})
+    try:
+        code = run(module)
+    except SystemExit as e:
+        code = e.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
     return 1 if isinstance(code, str) else code or 0
 
-def start(command, log)->int: # The number of a process of its own group that runs a command
+
+def start(command, log) -> int:  # The number of a process of its own group that runs a command
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
-    if pid: return pid
+    if pid:
+        return pid
     code = 99
     try:
         os.setsid()
-        for bar in (tqdm.std.tqdm, tqdm.auto.tqdm): bar.set_lock(threading.RLock())           # not the one that a killed sibling may have held
-        with open(log, 'wb') as f: os.dup2(f.fileno(), 2)
+        # not the one that a killed sibling may have held
+        for bar in (tqdm.std.tqdm, tqdm.auto.tqdm):
+            bar.set_lock(threading.RLock())
+        with open(log, 'wb') as f:
+            os.dup2(f.fileno(), 2)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-        os.dup2(os.open(f'{log}.out', os.O_WRONLY|os.O_CREAT|os.O_TRUNC), 1)
+        os.dup2(os.open(f'{log}.out', os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         code = go(command)
         sys.stdout.flush()
         sys.stderr.flush()
-    finally: os._exit(code)
+    finally:
+        os._exit(code)
 
-def wait(pid, seconds)->int: # Its exit code, None if it goes on after so many seconds
-    end = time.monotonic()+seconds
+
+def wait(pid, seconds) -> int:  # Its exit code, None if it goes on after so many seconds
+    end = time.monotonic() + seconds
     while True:
-        done,status = os.waitpid(pid, os.WNOHANG)
-        if done: return os.waitstatus_to_exitcode(status)
-        if time.monotonic()>end: return None
-        time.sleep(.005)
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.005)
 
-def kill(pid): # The process and its workers
+
+def kill(pid):  # The process and its workers
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
-def finish(pid, log)->Outcome:
+
+def finish(pid, log) -> Outcome:
     code = wait(pid, LIMIT)
     if code is None:
-        os.killpg(pid, signal.SIGUSR1)                                                        # where it hangs, to its log
+        os.killpg(pid, signal.SIGUSR1)  # where it hangs, to its log
         time.sleep(1)
         kill(pid)
     else:
-        try: os.killpg(pid, signal.SIGKILL)                                                   # workers that are still about to end
-        except ProcessLookupError: pass
-    said = log.read_text(errors='replace')+Path(f'{log}.out').read_text(errors='replace')       # some say why on stdout
+        try:
+            os.killpg(pid, signal.SIGKILL)  # workers that are still about to end
+        except ProcessLookupError:
+            pass
+    # some say why on stdout
+    said = log.read_text(errors='replace') + Path(f'{log}.out').read_text(errors='replace')
     return Outcome(code, said) if code is not None else Outcome(-9, f'it still ran after {LIMIT} s: {said}')
 
-def complete(commands, log)->Outcome: # Of the first that failed, else of the last
+
+def complete(commands, log) -> Outcome:  # Of the first that failed, else of the last
     for command in commands:
         outcome = finish(start(command, log), log)
-        if outcome.code: break
+        if outcome.code:
+            break
     return outcome
+
 
 # what is there
 
-def losses(path): # Of metrics.csv, which also tells speeds
+
+def losses(path):  # Of metrics.csv, which also tells speeds
     table = pd.read_csv(path)
     return table[[c for c in table if not c.endswith(('_per_s', 'peak_gb'))]].to_csv()
 
-def told_apart(path, folder)->str: # What a file holds, without what may differ
+
+def told_apart(path, folder) -> str:  # What a file holds, without what may differ
     name = str(path.relative_to(folder))
-    if path.name=='metrics.csv': return losses(path)
+    if path.name == 'metrics.csv':
+        return losses(path)
     return sha256(path) if path.is_file() else name
 
-def is_hidden(name): return any(part.startswith('.') for part in Path(name).parts)
 
-def is_step(name): return 'steps' in Path(name).parts # Checkpoints on the way: their last state is in the weights at the end
+def is_hidden(name):
+    return any(part.startswith('.') for part in Path(name).parts)
 
-def results(folder)->dict: # {name: content} of what a reader could take for a result
-    files = {str(f.relative_to(folder)):f for f in sorted(folder.rglob('*')) if f.is_file()}
-    return {name:told_apart(f, folder) for name,f in files.items() if not is_hidden(name) and not is_step(name)}
 
-def leftovers(folder)->list: # Parts and journals; what a stage keeps on purpose, such as a note of sizes, is there without kills too
-    return sorted(str(f.relative_to(folder)) for f in folder.rglob('*') if f.is_file() and is_hidden(str(f.relative_to(folder))))
+def is_step(name):
+    return 'steps' in Path(name).parts  # Checkpoints on the way: their last state is in the weights at the end
 
-def difference(found, want, whole=True)->str: # '' if all is right; not `whole`: what is there must be right
-    wrong = sorted(n for n in found if want.get(n)!=found[n])
-    lacking = sorted(set(want)-set(found)) if whole else []
-    return '; '.join(filter(None, [wrong and f'not as it should be: {", ".join(wrong[:4])}', lacking and f'lacking: {", ".join(lacking[:4])}']))
 
-def lines(said): return [l for l in said.splitlines() if l.strip()]
+def results(folder) -> dict:  # {name: content} of what a reader could take for a result
+    files = {str(f.relative_to(folder)): f for f in sorted(folder.rglob('*')) if f.is_file()}
+    return {name: told_apart(f, folder) for name, f in files.items() if not is_hidden(name) and not is_step(name)}
+
+
+def leftovers(
+    folder,
+) -> list:  # Parts and journals; what a stage keeps on purpose, such as a note of sizes, is there without kills too
+    return sorted(
+        str(f.relative_to(folder)) for f in folder.rglob('*') if f.is_file() and is_hidden(str(f.relative_to(folder)))
+    )
+
+
+def difference(found, want, whole=True) -> str:  # '' if all is right; not `whole`: what is there must be right
+    wrong = sorted(n for n in found if want.get(n) != found[n])
+    lacking = sorted(set(want) - set(found)) if whole else []
+    return '; '.join(
+        filter(
+            None,
+            [
+                wrong and f'not as it should be: {", ".join(wrong[:4])}',
+                lacking and f'lacking: {", ".join(lacking[:4])}',
+            ],
+        )
+    )
+
+
+def lines(said):
+    return [l for l in said.splitlines() if l.strip()]
+
 
 # mounts
 
-def mounted(*args)->bool: return subprocess.run(['mount', *args], capture_output=True).returncode==0
 
-def may_mount(folder)->bool:
-    if not mounted('-t', 'tmpfs', '-o', 'size=64k', 'none', str(folder)): return False
+def mounted(*args) -> bool:
+    return subprocess.run(['mount', *args], capture_output=True).returncode == 0
+
+
+def may_mount(folder) -> bool:
+    if not mounted('-t', 'tmpfs', '-o', 'size=64k', 'none', str(folder)):
+        return False
     subprocess.run(['umount', str(folder)], check=True)
     return True
 
-def unmount(folder): subprocess.run(['umount', '-l', str(folder)], capture_output=True)
+
+def unmount(folder):
+    subprocess.run(['umount', '-l', str(folder)], capture_output=True)
+
 
 # trials: each gives a row for the report, with what went wrong in `wrong`
 
+
 class Trial:
     "A stage under test"
+
     def __init__(self, name, place, seed, quick):
-        self.name,self.stage,self.place,self.quick = name, STAGES[name], place, quick
+        self.name, self.stage, self.place, self.quick = name, STAGES[name], place, quick
         self.rng = random.Random(f'{seed} {name}')
         self.log = place.work.with_name('log')
-        self.commands,self.crowd,self.after = map(self.ready, self.stage)
+        self.commands, self.crowd, self.after = map(self.ready, self.stage)
 
-    def ready(self, commands): return [command(self.place, more) for command,more in commands]
+    def ready(self, commands):
+        return [command(self.place, more) for command, more in commands]
 
     def clear(self):
         shutil.rmtree(self.place.work, ignore_errors=True)
         self.place.work.mkdir()
 
-    def undisturbed(self): # The right result, and how long it takes
+    def undisturbed(self):  # The right result, and how long it takes
         self.clear()
-        for module,argv in self.commands: subprocess.run([sys.executable, __file__, 'go', module, *argv], check=True, stdout=subprocess.DEVNULL)
-        self.want,self.usual = results(self.place.work), set(leftovers(self.place.work))
+        for module, argv in self.commands:
+            subprocess.run([sys.executable, __file__, 'go', module, *argv], check=True, stdout=subprocess.DEVNULL)
+        self.want, self.usual = results(self.place.work), set(leftovers(self.place.work))
         self.clear()
         began = time.monotonic()
         outcome = complete(self.commands, self.log)
-        self.took = time.monotonic()-began
+        self.took = time.monotonic() - began
         bad = difference(results(self.place.work), self.want)
-        if outcome.code or bad: raise SystemExit(f'{self.name}: two undisturbed runs differ: exit code {outcome.code}, {outcome.said[-6000:]} {bad}')
+        if outcome.code or bad:
+            raise SystemExit(
+                f'{self.name}: two undisturbed runs differ: exit code {outcome.code}, {outcome.said[-6000:]} {bad}'
+            )
         self.bytes = sum(f.stat().st_size for f in self.place.work.rglob('*') if f.is_file())
 
     def killed(self, times):
-        kills,runs,wrong,litter = 0, 0, [], set()
-        while kills<times:
+        kills, runs, wrong, litter = 0, 0, [], set()
+        while kills < times:
             self.clear()
             runs += 1
             most = self.rng.randint(1, 3)
             for command in self.commands:
                 for _ in range(most):
                     pid = start(command, self.log)
-                    if wait(pid, self.rng.uniform(.01, 1)*self.took/len(self.commands)) is not None: break
+                    if wait(pid, self.rng.uniform(0.01, 1) * self.took / len(self.commands)) is not None:
+                        break
                     kill(pid)
                     kills += 1
-                    if bad := difference(results(self.place.work), self.want, whole=False): wrong.append(f'run {runs}, right after a kill: {bad}')
+                    if bad := difference(results(self.place.work), self.want, whole=False):
+                        wrong.append(f'run {runs}, right after a kill: {bad}')
                 outcome = finish(start(command, self.log), self.log)
-                if outcome.code: wrong.append(f'run {runs}: exit code {outcome.code}, {outcome.said[-6000:]}')
-            if bad := difference(results(self.place.work), self.want): wrong.append(f'run {runs}: {bad}')
-            litter |= {re.sub(r'\d{2,}', '…', f) for f in set(leftovers(self.place.work))-self.usual}
-        return dict(kills=kills, runs=runs, seconds_of_a_run=round(self.took, 2), left_hidden=sorted(litter)[:8], wrong=wrong)
+                if outcome.code:
+                    wrong.append(f'run {runs}: exit code {outcome.code}, {outcome.said[-6000:]}')
+            if bad := difference(results(self.place.work), self.want):
+                wrong.append(f'run {runs}: {bad}')
+            litter |= {re.sub(r'\d{2,}', '…', f) for f in set(leftovers(self.place.work)) - self.usual}
+        return dict(
+            kills=kills, runs=runs, seconds_of_a_run=round(self.took, 2), left_hidden=sorted(litter)[:8], wrong=wrong
+        )
 
     def crowded(self, times):
-        both,told,wrong = 0, 0, []
+        both, told, wrong = 0, 0, []
         for n in range(times):
             self.clear()
-            pair = self.crowd or [self.commands[-1]]*2
+            pair = self.crowd or [self.commands[-1]] * 2
             logs = [self.log.with_name(f'log{i}') for i in range(2)]
             first = start(pair[0], logs[0])
-            time.sleep(self.rng.choice([0, self.rng.uniform(0, .7)*self.took]))
+            time.sleep(self.rng.choice([0, self.rng.uniform(0, 0.7) * self.took]))
             pids = [first, start(pair[1], logs[1])]
-            ends = [finish(pid, log) for pid,log in zip(pids, logs)]
+            ends = [finish(pid, log) for pid, log in zip(pids, logs)]
             failed = [e for e in ends if e.code]
             both += not failed
             for e in failed:
-                if lines(e.said) and all('in use by' in line for line in lines(e.said)): told += 1
-                else: wrong.append(f'{n}: exit code {e.code}, {e.said[-300:]}')
-            if self.after and (last := complete(self.after, self.log)).code: wrong.append(f'{n}, afterwards: {last.said[-300:]}')
-            if bad := difference(results(self.place.work), self.want): wrong.append(f'{n}: {bad}')
+                if lines(e.said) and all('in use by' in line for line in lines(e.said)):
+                    told += 1
+                else:
+                    wrong.append(f'{n}: exit code {e.code}, {e.said[-300:]}')
+            if self.after and (last := complete(self.after, self.log)).code:
+                wrong.append(f'{n}, afterwards: {last.said[-300:]}')
+            if bad := difference(results(self.place.work), self.want):
+                wrong.append(f'{n}: {bad}')
         return dict(times=times, both_done=both, second_was_told=told, wrong=wrong)
 
     def full(self, times):
-        ended,fitted,wrong,said = 0, 0, [], set()
+        ended, fitted, wrong, said = 0, 0, [], set()
         for share in SHARES if not self.quick else SHARES[1::2]:
-            size = int(share*self.bytes)+16_384
+            size = int(share * self.bytes) + 16_384
             self.clear()
-            if not mounted('-t', 'tmpfs', '-o', f'size={size},nr_inodes=0', 'none', str(self.place.work)): return dict(left_out='mounting is not permitted')
+            if not mounted('-t', 'tmpfs', '-o', f'size={size},nr_inodes=0', 'none', str(self.place.work)):
+                return dict(left_out='mounting is not permitted')
             try:
                 outcome = complete(self.commands, self.log)
                 now = results(self.place.work)
                 what = f'{share:.0%} of {self.bytes} bytes'
-                if outcome.code>0:
+                if outcome.code > 0:
                     ended += 1
                     told = lines(outcome.said)
                     said.add(re.sub(r'\d{2,}', '…', told[-1][-160:]) if told else '')
-                    if not told or 'Traceback' in outcome.said or 'was not expected' in outcome.said: wrong.append(f'{what}: no line that says why: {outcome.said[-300:]}')
-                elif outcome.code<0: wrong.append(f'{what}: ended by signal {outcome.code}: {outcome.said[-200:]}')
-                else: fitted += 1
-                if bad := difference(now, self.want, whole=outcome.code==0): wrong.append(f'{what}, exit code {outcome.code}: {bad}')
+                    if not told or 'Traceback' in outcome.said or 'was not expected' in outcome.said:
+                        wrong.append(f'{what}: no line that says why: {outcome.said[-300:]}')
+                elif outcome.code < 0:
+                    wrong.append(f'{what}: ended by signal {outcome.code}: {outcome.said[-200:]}')
+                else:
+                    fitted += 1
+                if bad := difference(now, self.want, whole=outcome.code == 0):
+                    wrong.append(f'{what}, exit code {outcome.code}: {bad}')
                 mounted('-o', 'remount,size=1g', str(self.place.work))
                 again = complete(self.commands, self.log)
-                if again.code: wrong.append(f'{what}, after room was made: exit code {again.code}, {again.said[-300:]}')
-                elif bad := difference(results(self.place.work), self.want): wrong.append(f'{what}, after room was made: {bad}')
-            finally: unmount(self.place.work)
+                if again.code:
+                    wrong.append(f'{what}, after room was made: exit code {again.code}, {again.said[-300:]}')
+                elif bad := difference(results(self.place.work), self.want):
+                    wrong.append(f'{what}, after room was made: {bad}')
+            finally:
+                unmount(self.place.work)
         return dict(ended_with_a_line=ended, fitted=fitted, said=sorted(said)[:6], wrong=wrong)
 
     def read_only(self, times):
         wrong = []
         self.clear()
-        if not mounted('-t', 'tmpfs', '-o', 'size=1m,ro', 'none', str(self.place.work)): return dict(left_out='mounting is not permitted')
-        try: outcome = complete(self.commands, self.log)
-        finally: unmount(self.place.work)
+        if not mounted('-t', 'tmpfs', '-o', 'size=1m,ro', 'none', str(self.place.work)):
+            return dict(left_out='mounting is not permitted')
+        try:
+            outcome = complete(self.commands, self.log)
+        finally:
+            unmount(self.place.work)
         told = lines(outcome.said)
-        if outcome.code<1 or not told or 'Traceback' in outcome.said or 'was not expected' in outcome.said: wrong.append(f'results: exit code {outcome.code}, {outcome.said[-300:]}')
+        if outcome.code < 1 or not told or 'Traceback' in outcome.said or 'was not expected' in outcome.said:
+            wrong.append(f'results: exit code {outcome.code}, {outcome.said[-300:]}')
         source = str(self.place.source)
         mounted('--bind', source, source)
         mounted('-o', 'remount,ro,bind', source)
-        try: inputs = complete(self.commands, self.log)
-        finally: unmount(source)
-        if inputs.code: wrong.append(f'inputs: exit code {inputs.code}, {inputs.said[-300:]}')
-        if bad := difference(results(self.place.work), self.want): wrong.append(f'inputs: {bad}')
+        try:
+            inputs = complete(self.commands, self.log)
+        finally:
+            unmount(source)
+        if inputs.code:
+            wrong.append(f'inputs: exit code {inputs.code}, {inputs.said[-300:]}')
+        if bad := difference(results(self.place.work), self.want):
+            wrong.append(f'inputs: {bad}')
         return dict(said=told[-1][-200:] if told else '', inputs_may_be_read_only=not inputs.code, wrong=wrong)
 
-    def clock_back(self, times): # What is there comes from the future
-        wrong,ahead = [], time.time()+10*365*86400
+    def clock_back(self, times):  # What is there comes from the future
+        wrong, ahead = [], time.time() + 10 * 365 * 86400
         for n in range(min(times, 4)):
             self.clear()
             for _ in range(2):
                 pid = start(self.commands[0], self.log)
-                if wait(pid, self.rng.uniform(.3, .95)*self.took) is None: kill(pid)
-                for i,f in enumerate(sorted(self.place.work.rglob('*'))): os.utime(f, (ahead-i, ahead-i))
+                if wait(pid, self.rng.uniform(0.3, 0.95) * self.took) is None:
+                    kill(pid)
+                for i, f in enumerate(sorted(self.place.work.rglob('*'))):
+                    os.utime(f, (ahead - i, ahead - i))
             outcome = complete(self.commands, self.log)
-            if outcome.code: wrong.append(f'{n}: exit code {outcome.code}, {outcome.said[-300:]}')
-            if bad := difference(results(self.place.work), self.want): wrong.append(f'{n}: {bad}')
-            for i,f in enumerate(sorted(self.place.work.rglob('*'))): os.utime(f, (ahead-i, ahead-i))
+            if outcome.code:
+                wrong.append(f'{n}: exit code {outcome.code}, {outcome.said[-300:]}')
+            if bad := difference(results(self.place.work), self.want):
+                wrong.append(f'{n}: {bad}')
+            for i, f in enumerate(sorted(self.place.work.rglob('*'))):
+                os.utime(f, (ahead - i, ahead - i))
             outcome = complete(self.commands, self.log)
             bad = difference(results(self.place.work), self.want)
-            if outcome.code or bad: wrong.append(f'{n}, finished before: {outcome.said[-300:]} {bad}')
+            if outcome.code or bad:
+                wrong.append(f'{n}, finished before: {outcome.said[-300:]} {bad}')
         return dict(runs=min(times, 4), wrong=wrong)
+
 
 TRIALS = ('killed', 'crowded', 'full', 'read_only', 'clock_back')
 
-def warm_up(): # What the stages import late, imported once for all
+
+def warm_up():  # What the stages import late, imported once for all
     import matplotlib
+
     matplotlib.use('Agg')
     import importlib
-    for name in 'download split convert model finetune evaluate caption trainer'.split(): importlib.import_module(f'shotluck.{name}')
-    for name in ('cv2', 'peft', 'scenedetect'): importlib.import_module(name)
 
-if sys.argv[1:2]==['go']: sys.exit(go((sys.argv[2], sys.argv[3:]))) # a run in a process of its own
+    for name in 'download split convert model finetune evaluate caption trainer'.split():
+        importlib.import_module(f'shotluck.{name}')
+    for name in ('cv2', 'peft', 'scenedetect'):
+        importlib.import_module(name)
+
+
+if sys.argv[1:2] == ['go']:
+    sys.exit(go((sys.argv[2], sys.argv[3:])))  # a run in a process of its own
+
 
 @call_parse
 def main(
-    times:int=20,   # Kills of each stage, and how often two processes run at once (a quarter of it)
-    only:str='',    # Stages whose names contain one of these, separated by semicolons; empty: all
-    trials:str='',  # Of killed, crowded, full, read_only, clock_back, separated by commas; empty: all
-    seed:int=0,     # Of the moments
-    quick:bool=False,# Fewer sizes of disks
-    out:str=str(RESULT) # Where the rows are put
+    times: int = 20,  # Kills of each stage, and how often two processes run at once (a quarter of it)
+    only: str = '',  # Stages whose names contain one of these, separated by semicolons; empty: all
+    trials: str = '',  # Of killed, crowded, full, read_only, clock_back, separated by commas; empty: all
+    seed: int = 0,  # Of the moments
+    quick: bool = False,  # Fewer sizes of disks
+    out: str = str(RESULT),  # Where the rows are put
 ):
     "Run the trials and write what was seen"
-    os.environ.update(HF_HUB_OFFLINE='1', TOKENIZERS_PARALLELISM='false', PYTHONPATH=f"{ROOT}:{os.environ.get('PYTHONPATH', '')}")
+    os.environ.update(
+        HF_HUB_OFFLINE='1', TOKENIZERS_PARALLELISM='false', PYTHONPATH=f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    )
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     warm_up()
     top = Path(tempfile.mkdtemp(prefix='killed-'))
-    place = Place(top/'source', top/'work')
+    place = Place(top / 'source', top / 'work')
     place.source.mkdir()
     make_inputs(place.source)
     place.work.mkdir()
@@ -376,17 +555,18 @@ def main(
     report = read_json(Path(out)) if Path(out).exists() else {}
     faults = 0
     for name in STAGES:
-        if only and not any(word in name for word in only.split(';')): continue
+        if only and not any(word in name for word in only.split(';')):
+            continue
         trial = Trial(name, place, seed, quick)
         trial.undisturbed()
         for kind in wanted:
-            n = times if kind=='killed' else max(1, times//4)
+            n = times if kind == 'killed' else max(1, times // 4)
             began = time.monotonic()
-            row = dict(getattr(trial, kind)(n), seconds=round(time.monotonic()-began), seed=seed, **machine())
+            row = dict(getattr(trial, kind)(n), seconds=round(time.monotonic() - began), seed=seed, **machine())
             faults += len(row.get('wrong', ()))
             report.setdefault(name, {})[kind] = row
             write_json(Path(out), report)
-            print(name, kind, {k:v for k,v in row.items() if k not in ('machine','commit','seed')}, flush=True)
+            print(name, kind, {k: v for k, v in row.items() if k not in ('machine', 'commit', 'seed')}, flush=True)
     shutil.rmtree(top, ignore_errors=True)
     print(f'{faults} faults')
     return int(bool(faults))

@@ -1,14 +1,25 @@
 "What a measurement ran on: machine and commit"
+
 import os, platform, subprocess
 from pathlib import Path
 import psutil
 
 root = Path(__file__).resolve().parent.parent
 
-def git(*args)->str: return subprocess.run(['git',*args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
-def machine()->dict:
+def git(*args) -> str:
+    return subprocess.run(['git', *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def machine() -> dict:
     info = Path('/proc/cpuinfo')
-    cpu = next((l.split(':')[1].strip() for l in info.read_text().splitlines() if l.startswith('model name')), '') if info.exists() else ''
+    cpu = (
+        next((l.split(':')[1].strip() for l in info.read_text().splitlines() if l.startswith('model name')), '')
+        if info.exists()
+        else ''
+    )
     changed = '+' if git('status', '--porcelain', '--untracked-files=no') else ''
-    return dict(machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total/2**30:.0f} GiB", commit=git('rev-parse', '--short', 'HEAD')+changed)
+    return dict(
+        machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        commit=git('rev-parse', '--short', 'HEAD') + changed,
+    )

@@ -1,8 +1,9 @@
 """What a rebuilding of the code must not change: signatures, help texts, the bytes of a sample run, seeded losses.
 
-    python scripts/frozen.py --write    # remember them in scripts/frozen.json
-    python scripts/frozen.py            # compare: prints each difference, exit code 1 if there is one
+python scripts/frozen.py --write    # remember them in scripts/frozen.json
+python scripts/frozen.py            # compare: prints each difference, exit code 1 if there is one
 """
+
 import argparse
 import hashlib
 import importlib
@@ -58,7 +59,13 @@ def signatures():
 
 
 def run(command, folder):
-    environment = {**os.environ, 'HF_HUB_OFFLINE': '1', 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), 'COLUMNS': '120'}
+    environment = {
+        **os.environ,
+        'HF_HUB_OFFLINE': '1',
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': str(ROOT),
+        'COLUMNS': '120',
+    }
     environment['PYTHONWARNINGS'] = 'ignore'
     done = subprocess.run(command.split(), cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -89,7 +96,9 @@ def sample_run():
             name = str(path.relative_to(folder))
             if path.is_file() and not any(part.startswith('.') for part in Path(name).parts):
                 files[name] = digest(without_speed(path))
-        losses = {p: pd.read_csv(Path(folder, p, 'metrics.csv')).loss.map(repr).tolist() for p in ('runs/mine', 'runs/lora')}
+        losses = {
+            p: pd.read_csv(Path(folder, p, 'metrics.csv')).loss.map(repr).tolist() for p in ('runs/mine', 'runs/lora')
+        }
     return dict(said=said, files=files, losses=losses)
 
 
@@ -105,7 +114,9 @@ def differences(before, after):
             old, new = was.get(name), after[part].get(name)
             if old != new:
                 if isinstance(old, list) and isinstance(new, list):
-                    lines = [f'  - {line}' for line in old if line not in new] + [f'  + {line}' for line in new if line not in old]
+                    lines = [f'  - {line}' for line in old if line not in new] + [
+                        f'  + {line}' for line in new if line not in old
+                    ]
                     yield '\n'.join([f'{part}: {name}', *lines])
                 else:
                     yield f'{part}: {name}: {old} -> {new}'

@@ -7,6 +7,7 @@
 A broken line is noticed if a notebook that holds or imports it fails, or takes five times as long as it should.
 Each worker has a copy of the project; nothing in the checkout changes but the report.
 """
+
 import argparse, ast, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,8 +22,16 @@ root = Path(__file__).resolve().parent.parent
 # What only a progress bar or a log shows is not broken: no test looks at it, and none should.
 SHOWN = {'desc', 'disable', 'leave', 'dynamic_ncols', 'loglevel', 'unit', 'quiet', 'file'}
 SWAPS = {
-    ast.Lt: '<=', ast.LtE: '<', ast.Gt: '>=', ast.GtE: '>', ast.Eq: '!=', ast.NotEq: '==',
-    ast.In: 'not in', ast.NotIn: 'in', ast.Is: 'is not', ast.IsNot: 'is',
+    ast.Lt: '<=',
+    ast.LtE: '<',
+    ast.Gt: '>=',
+    ast.GtE: '>',
+    ast.Eq: '!=',
+    ast.NotEq: '==',
+    ast.In: 'not in',
+    ast.NotIn: 'in',
+    ast.Is: 'is not',
+    ast.IsNot: 'is',
 }
 OPERATORS = {ast.Add: '-', ast.Sub: '+', ast.Mult: '/', ast.Div: '*', ast.FloorDiv: '*', ast.Mod: '*'}
 ORDERS = {'min': 'max', 'max': 'min', 'sorted': 'list', 'reversed': 'list', 'any': 'all', 'all': 'any'}
@@ -30,10 +39,11 @@ ORDERS = {'min': 'max', 'max': 'min', 'sorted': 'list', 'reversed': 'list', 'any
 
 class Mutant(NamedTuple):
     "One broken line: bytes `[start, end)` of a cell's source become `after`"
-    module: str    # such as video
+
+    module: str  # such as video
     notebook: str  # such as 00_video.ipynb
-    cell: int      # Number of the cell in the notebook
-    kind: str      # comparison, arithmetic, constant, condition, argument, statement, order
+    cell: int  # Number of the cell in the notebook
+    kind: str  # comparison, arithmetic, constant, condition, argument, statement, order
     start: int
     end: int
     before: str
@@ -54,6 +64,7 @@ def exported_cells(path: Path) -> tuple:
 
 class Finder(ast.NodeVisitor):
     "Collect the places of a cell that can be broken, as (kind, node or (start, end), replacement)"
+
     def __init__(self, source: str):
         self.found, self.source = [], source.encode()
         lines = self.source.split(b'\n')
@@ -62,7 +73,10 @@ class Finder(ast.NodeVisitor):
             self.offsets.append(self.offsets[-1] + len(line) + 1)
 
     def span(self, node) -> tuple:
-        return (self.offsets[node.lineno - 1] + node.col_offset, self.offsets[node.end_lineno - 1] + node.end_col_offset)
+        return (
+            self.offsets[node.lineno - 1] + node.col_offset,
+            self.offsets[node.end_lineno - 1] + node.end_col_offset,
+        )
 
     def text(self, node) -> str:
         start, end = self.span(node)
@@ -74,7 +88,7 @@ class Finder(ast.NodeVisitor):
         gap = self.source[start:end].decode()
         old = gap.strip(' ()\\\n')
         if old:
-            at = start + len(gap[:gap.index(old)].encode())
+            at = start + len(gap[: gap.index(old)].encode())
             self.add(kind, (at, at + len(old.encode())), f' {after} ' if after.isalpha() or ' ' in after else after)
 
     def add(self, kind, span, after):
@@ -94,7 +108,9 @@ class Finder(ast.NodeVisitor):
 
     @staticmethod
     def is_text(node) -> bool:
-        return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+        return (
+            isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+        )
 
     def visit_BoolOp(self, node):
         after = 'or' if isinstance(node.op, ast.And) else 'and'
@@ -231,7 +247,7 @@ def listed(file: Path) -> list:
         if len(places) != 1 or places[0][1].count(row['before']) != 1:
             sys.exit(f"{file}: {row['before']!r} was expected once in {path.name}, it stands in {len(places)} cells")
         number, source = places[0]
-        start = len(source[:source.index(row['before'])].encode())
+        start = len(source[: source.index(row['before'])].encode())
         end = start + len(row['before'].encode())
         made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after']))
     return made
@@ -253,7 +269,9 @@ def drawn(count: int, seed: int, modules: list) -> list:
 
 def readers(notebooks: list) -> dict:
     "module -> notebooks that hold it or import it, the one that holds it first"
-    sources = {p.name: '\n'.join(c.source for c in nbformat.read(p, 4).cells if c.cell_type == 'code') for p in notebooks}
+    sources = {
+        p.name: '\n'.join(c.source for c in nbformat.read(p, 4).cells if c.cell_type == 'code') for p in notebooks
+    }
     homes = {exported_cells(p)[0]: p.name for p in notebooks}
     found = {}
     for module, home in homes.items():
@@ -307,6 +325,7 @@ def kill_group(group: int):
 
 class Copy:
     "A copy of the project in which lines are broken"
+
     def __init__(self, folder: Path):
         self.folder = folder
         tracked = subprocess.run(['git', 'ls-files', '-z'], cwd=root, capture_output=True, check=True).stdout
@@ -320,8 +339,16 @@ class Copy:
 
     def start(self):
         command = [sys.executable, '-c', RUN]
-        self.runner = subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, bufsize=1,
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.runner = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            text=True,
+            bufsize=1,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         if self.runner.stdout.readline() != 'ready\n':
             sys.exit('the libraries that the notebooks need cannot be loaded here')
 
@@ -404,6 +431,7 @@ def main():
                     return mutant, copy.noticed_by(mutant, users[mutant.module], seconds)
                 finally:
                     copies.put(copy)
+
             results = list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
     report(results, equivalent, args)
 
@@ -425,11 +453,15 @@ def report(results, equivalent, args):
         row['share'] = round(row['noticed'] / max(1, row['drawn'] - row['equivalent']), 3)
     total = {k: sum(r[k] for r in table.values()) for k in ('drawn', 'noticed', 'equivalent')}
     total['share'] = round(total['noticed'] / max(1, total['drawn'] - total['equivalent']), 3)
-    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
+    ).stdout.strip()
     made = dict(commit=commit, seed=args.seed, total=total, modules=table, missed=missed)
     args.out.write_text(json.dumps(made, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
     for row in missed:
-        print(f"{row['notebook']} cell {row['cell']} ({row['kind']}): {row['before']!r} -> {row['after']!r} in: {row['line']}")
+        print(
+            f"{row['notebook']} cell {row['cell']} ({row['kind']}): {row['before']!r} -> {row['after']!r} in: {row['line']}"
+        )
     print(f"{total['noticed']} of {total['drawn'] - total['equivalent']} noticed ({total['share']:.0%}); {args.out}")
 
 
@@ -438,7 +470,7 @@ def line_of(mutant) -> str:
     source = nbformat.read(root / 'nbs' / mutant.notebook, 4).cells[mutant.cell].source.encode()
     start = source.rfind(b'\n', 0, mutant.start) + 1
     end = source.find(b'\n', mutant.end)
-    return source[start:end if end >= 0 else None].decode().strip()[:200]
+    return source[start : end if end >= 0 else None].decode().strip()[:200]
 
 
 if __name__ == '__main__':

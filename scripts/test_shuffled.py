@@ -2,6 +2,7 @@
 
 All run in one process, so what one leaves behind is seen by the next: the order must not matter.
 """
+
 import os, random, sys
 from pathlib import Path
 

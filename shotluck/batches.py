@@ -19,171 +19,258 @@ from .files import inside
 from .video import VideoError
 
 # %% ../nbs/05b_batches.ipynb #05b-005
-def _rng(*key): return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], 'big'))
+def _rng(*key):
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], 'big'))
+
 
 def concatenate(
-    captions:list, # Records of one shot, captioned
-    rng            # numpy Generator
-)->dict:           # A record of 2 to 4 of them; `videos` has the video of each shot
+    captions: list,  # Records of one shot, captioned
+    rng,  # numpy Generator
+) -> dict:  # A record of 2 to 4 of them; `videos` has the video of each shot
     "Shots of any videos one after another: what is said where must be found by its place, as it was never seen together"
     rs = [captions[i] for i in rng.choice(len(captions), min(len(captions), rng.integers(2, 5)), replace=False)]
-    ends = np.cumsum([r['seconds'][0][1]-r['seconds'][0][0] for r in rs]).tolist()
-    return dict(id='+'.join(r['id'] for r in rs), video=rs[0]['video'], videos=[r['video'] for r in rs], task='qa', question="Please describe each shot of this video, in order.",
-                shots=[r['shots'][0] for r in rs], seconds=list(zip([0.]+ends, ends)), fps=rs[0]['fps'], asr=[r['asr'][0] for r in rs],
-                conversations=[dict(rs[0]['conversations'][0]), {'from':'gpt', 'value':' '.join(r['conversations'][1]['value'] for r in rs)}])
+    ends = np.cumsum([r['seconds'][0][1] - r['seconds'][0][0] for r in rs]).tolist()
+    return dict(
+        id='+'.join(r['id'] for r in rs),
+        video=rs[0]['video'],
+        videos=[r['video'] for r in rs],
+        task='qa',
+        question="Please describe each shot of this video, in order.",
+        shots=[r['shots'][0] for r in rs],
+        seconds=list(zip([0.0] + ends, ends)),
+        fps=rs[0]['fps'],
+        asr=[r['asr'][0] for r in rs],
+        conversations=[
+            dict(rs[0]['conversations'][0]),
+            {'from': 'gpt', 'value': ' '.join(r['conversations'][1]['value'] for r in rs)},
+        ],
+    )
 
 # %% ../nbs/05b_batches.ipynb #05b-007
 class Sample(NamedTuple):
     "A record in one view, as numbers"
-    id:str         # The record's
-    input_ids:list # L
-    labels:list    # L
-    frames:list    # Frame numbers for each shot
-    videos:list    # Video of each shot
-    at:tuple       # (record, view), numbers in the data
+
+    id: str  # The record's
+    input_ids: list  # L
+    labels: list  # L
+    frames: list  # Frame numbers for each shot
+    videos: list  # Video of each shot
+    at: tuple  # (record, view), numbers in the data
+
 
 class RecordData(torch.utils.data.Dataset):
     "Records as `Sample`s; item `epoch*len + i`; `skipped` has the records that cannot be used: id -> (status, reason)"
+
     def __init__(self, records, model, tokenizer, cfg):
-        captions = [r for r in records if r['task']=='caption']
-        if cfg.concat and not captions: raise ValueError("concat makes records of captions of one shot, and there are none")
-        self.records = records+[concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat*len(captions))]
-        self.tokenizer,self.cfg,self.skipped = tokenizer, cfg, {}
-        self.n,self.budget,self.pad = model.tokens_per_frame, cfg.frames or model.frames, tokenizer.pad_token_id
+        captions = [r for r in records if r['task'] == 'caption']
+        if cfg.concat and not captions:
+            raise ValueError("concat makes records of captions of one shot, and there are none")
+        self.records = records + [
+            concatenate(captions, _rng('concat', k, cfg.seed)) for k in range(cfg.concat * len(captions))
+        ]
+        self.tokenizer, self.cfg, self.skipped = tokenizer, cfg, {}
+        self.n, self.budget, self.pad = model.tokens_per_frame, cfg.frames or model.frames, tokenizer.pad_token_id
         positions = model.config.text_config.max_position_embeddings
-        if cfg.context>positions: raise ValueError(f"context is {cfg.context}, but the language model has {positions} positions: use --context {positions}, or 0 for as many as it has")
+        if cfg.context > positions:
+            raise ValueError(
+                f"context is {cfg.context}, but the language model has {positions} positions: use --context {positions}, or 0 for as many as it has"
+            )
         self.context = cfg.context or positions
-        self.items,self.lengths,self.frames,self.siblings,self.kept = [], [], 0, {}, {}
+        self.items, self.lengths, self.frames, self.siblings, self.kept = [], [], 0, {}, {}
         self._measure()
 
     def _measure(self):
-        said = [f"{prompt(dict(r, wording=self.cfg.prompt), True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}" for r in self.records]
+        said = [
+            f"{prompt(dict(r, wording=self.cfg.prompt), True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}"
+            for r in self.records
+        ]
         backend = getattr(self.tokenizer, 'backend_tokenizer', None)
-        many = (lambda ts: [len(e) for e in backend.encode_batch_fast(ts, add_special_tokens=False)]) if backend else (lambda ts: [len(x) for x in self.tokenizer(ts, add_special_tokens=False)['input_ids']])
-        words = [n for k in range(0, len(said), 4096) for n in many(said[k:k+4096])]
-        for i,r in enumerate(self.records):
-            if words[i]+len(r['shots'])*self.n+64>self.context:                                   # 64: more than any template takes
-                try: self.encode(i, 0)
-                except TooLong as e: self.skipped[r['id']] = ('too_long', str(e)); continue
-            frames,views = min(n_frames(r, self.budget), sum(e-s for s,e in r['shots'])), 1 if 'videos' in r else self.cfg.shows(r)
+        many = (
+            (lambda ts: [len(e) for e in backend.encode_batch_fast(ts, add_special_tokens=False)])
+            if backend
+            else (lambda ts: [len(x) for x in self.tokenizer(ts, add_special_tokens=False)['input_ids']])
+        )
+        words = [n for k in range(0, len(said), 4096) for n in many(said[k : k + 4096])]
+        for i, r in enumerate(self.records):
+            if words[i] + len(r['shots']) * self.n + 64 > self.context:  # 64: more than any template takes
+                try:
+                    self.encode(i, 0)
+                except TooLong as e:
+                    self.skipped[r['id']] = ('too_long', str(e))
+                    continue
+            frames, views = (
+                min(n_frames(r, self.budget), sum(e - s for s, e in r['shots'])),
+                1 if 'videos' in r else self.cfg.shows(r),
+            )
             self.items += [(i, v) for v in range(views)]
-            self.lengths += [min(self.context, words[i]+frames*self.n)]*views
-            self.frames += frames*views
-            if 'videos' not in r: self.siblings.setdefault(r['video'], []).append(i)
+            self.lengths += [min(self.context, words[i] + frames * self.n)] * views
+            self.frames += frames * views
+            if 'videos' not in r:
+                self.siblings.setdefault(r['video'], []).append(i)
 
-    def videos(self, r): return r.get('videos') or [r['video']]*len(r['shots'])
+    def videos(self, r):
+        return r.get('videos') or [r['video']] * len(r['shots'])
 
-    def encode(self, i, view): # Encoded
-        r,cfg = self.records[i],self.cfg
+    def encode(self, i, view):  # Encoded
+        r, cfg = self.records[i], self.cfg
         rng = _rng(r['id'], view, cfg.seed)
-        return encode(dict(r, wording=cfg.prompt), self.tokenizer, self.n, self.context, self.budget, rng.random()>=cfg.drop_speech, cfg.markers, rng=rng if view or 'videos' in r else None)
+        return encode(
+            dict(r, wording=cfg.prompt),
+            self.tokenizer,
+            self.n,
+            self.context,
+            self.budget,
+            rng.random() >= cfg.drop_speech,
+            cfg.markers,
+            rng=rng if view or 'videos' in r else None,
+        )
 
-    def units(self, i, view): # (video, frame numbers) of each shot
+    def units(self, i, view):  # (video, frame numbers) of each shot
         return list(zip(self.videos(self.records[i]), map(tuple, self.encode(i, view).frames)))
 
-    def __len__(self): return len(self.items)
+    def __len__(self):
+        return len(self.items)
+
     def __getitem__(self, k):
-        epoch,k = divmod(k, len(self.items))
-        i,view = self.items[k]
-        e = self.kept.get((i,view)) or self.encode(i, view)
+        epoch, k = divmod(k, len(self.items))
+        i, view = self.items[k]
+        e = self.kept.get((i, view)) or self.encode(i, view)
         ids = e.input_ids
-        if self.cfg.drop_words:                                                                   # a record's own share: some are told whole
-            rng,labels = _rng('drop', e.id, view, epoch, self.cfg.seed), np.array(e.labels)
-            ids = np.where((rng.random(len(ids))<2*self.cfg.drop_words*rng.random())&(labels!=-100), self.pad, ids).tolist()
+        if self.cfg.drop_words:  # a record's own share: some are told whole
+            rng, labels = _rng('drop', e.id, view, epoch, self.cfg.seed), np.array(e.labels)
+            ids = np.where(
+                (rng.random(len(ids)) < 2 * self.cfg.drop_words * rng.random()) & (labels != -100), self.pad, ids
+            ).tolist()
         return Sample(e.id, ids, e.labels, e.frames, self.videos(self.records[i]), (i, view))
 
-    def also(self, sample): # Units that other records of the sample's videos need in this view
-        i,view = sample.at
-        return [u for j in self.siblings.get(self.records[i]['video'], ()) if j!=i and self.cfg.shows(self.records[j])>view for u in self.units(j, view)]
+    def also(self, sample):  # Units that other records of the sample's videos need in this view
+        i, view = sample.at
+        return [
+            u
+            for j in self.siblings.get(self.records[i]['video'], ())
+            if j != i and self.cfg.shows(self.records[j]) > view
+            for u in self.units(j, view)
+        ]
 
     def drop(self, bad):
         "Take out the records of the videos in `bad`, video -> (status, reason)"
-        gone = {r['id']:bad[v] for r in self.records for v in self.videos(r) if v in bad}
+        gone = {r['id']: bad[v] for r in self.records for v in self.videos(r) if v in bad}
         self.skipped.update(gone)
-        stay = [n for n,(i,_) in enumerate(self.items) if self.records[i]['id'] not in gone]
-        self.items,self.lengths = [self.items[n] for n in stay],[self.lengths[n] for n in stay]
+        stay = [n for n, (i, _) in enumerate(self.items) if self.records[i]['id'] not in gone]
+        self.items, self.lengths = [self.items[n] for n in stay], [self.lengths[n] for n in stay]
 
-    def missing(self, videos): # video -> (status, reason)
+    def missing(self, videos):  # video -> (status, reason)
         "Videos that are not there"
         bad = {}
-        for v in dict.fromkeys(v for i,_ in self.items for v in self.videos(self.records[i])):
+        for v in dict.fromkeys(v for i, _ in self.items for v in self.videos(self.records[i])):
             try:
-                if not inside(videos, v).is_file(): bad[v] = ('missing', f"{Path(videos)/v}: no such file")
-            except ValueError as e: bad[v] = ('bad_row', str(e))
+                if not inside(videos, v).is_file():
+                    bad[v] = ('missing', f"{Path(videos) / v}: no such file")
+            except ValueError as e:
+                bad[v] = ('bad_row', str(e))
         return bad
 
-    def fill(self, bank, workers:int=0, quiet=False, share=(0,1)):
+    def fill(self, bank, workers: int = 0, quiet=False, share=(0, 1)):
         "Let a bank in memory see every frame (of each `share[1]`-th video); returns video -> (status, reason) of those that cannot be read"
-        self.kept,want = {x:self.encode(*x) for x in self.items}, {}
-        for (i,_),e in self.kept.items():
-            for v,s in zip(self.videos(self.records[i]), e.frames): want.setdefault(v, []).extend(s)
-        mine = sorted(want)[share[0]::share[1]]
-        return {v:(e.status, str(e)) for v,e in bank.fill({v:want[v] for v in mine}, workers, quiet).items()}
+        self.kept, want = {x: self.encode(*x) for x in self.items}, {}
+        for (i, _), e in self.kept.items():
+            for v, s in zip(self.videos(self.records[i]), e.frames):
+                want.setdefault(v, []).extend(s)
+        mine = sorted(want)[share[0] :: share[1]]
+        return {v: (e.status, str(e)) for v, e in bank.fill({v: want[v] for v in mine}, workers, quiet).items()}
 
 # %% ../nbs/05b_batches.ipynb #05b-014
 class Batcher:
     "Collate `Sample`s for the Trainer: padded ids, and what `bank.finish` needs for the frames of all records, in order"
-    def __init__(self, data, bank): self.data,self.bank = data, bank
+
+    def __init__(self, data, bank):
+        self.data, self.bank = data, bank
+
     def __call__(self, items):
-        out,units = collate(items, self.data.pad), [[(v, tuple(s)) for v,s in zip(e.videos, e.frames)] for e in items]
-        seen,bad = self.bank.fetch([u for us in units for u in us], [u for e in items for u in self.data.also(e)] if hasattr(self.bank, 'folder') else ())
-        bad = {e.id:bad[u] for e,us in zip(items, units) for u in us if u in bad}
-        for row,e in zip(out['labels'], items):
-            if e.id in bad: row.fill_(-100)
-        return {**out, **seen, 'ids':[e.id for e in items], 'bad':bad}
+        out, units = collate(items, self.data.pad), [[(v, tuple(s)) for v, s in zip(e.videos, e.frames)] for e in items]
+        seen, bad = self.bank.fetch(
+            [u for us in units for u in us],
+            [u for e in items for u in self.data.also(e)] if hasattr(self.bank, 'folder') else (),
+        )
+        bad = {e.id: bad[u] for e, us in zip(items, units) for u in us if u in bad}
+        for row, e in zip(out['labels'], items):
+            if e.id in bad:
+                row.fill_(-100)
+        return {**out, **seen, 'ids': [e.id for e in items], 'bad': bad}
 
 # %% ../nbs/05b_batches.ipynb #05b-019
 class Order(torch.utils.data.Sampler):
     "Item numbers `epoch*n + i` of the epoch that `epoch()` names (None: no more): a function of seed and epoch alone, so an interrupted run goes on with the same order"
-    def __init__(self,
-        lengths:list,   # Tokens of each item
-        batch:int,      # Items that a step of the optimiser sees, in all processes
-        epoch,          # Called for the number of the epoch
-        seed:int=0,
-        by_length=True, # Keep items of like length together?
-        unit:int=0      # So many of them, a divisor of `batch`; 0: all of a batch
+
+    def __init__(
+        self,
+        lengths: list,  # Tokens of each item
+        batch: int,  # Items that a step of the optimiser sees, in all processes
+        epoch,  # Called for the number of the epoch
+        seed: int = 0,
+        by_length=True,  # Keep items of like length together?
+        unit: int = 0,  # So many of them, a divisor of `batch`; 0: all of a batch
     ):
-        self.lengths,self.batch,self.now,self.seed,self.by_length = lengths, batch, epoch, seed, by_length
+        self.lengths, self.batch, self.now, self.seed, self.by_length = lengths, batch, epoch, seed, by_length
         self.unit = unit or batch
-        if batch%self.unit: raise ValueError(f"a global batch of {batch} cannot be made of units of {self.unit}")
-    def __len__(self): return -(-len(self.lengths)//self.batch)*self.batch
+        if batch % self.unit:
+            raise ValueError(f"a global batch of {batch} cannot be made of units of {self.unit}")
+
+    def __len__(self):
+        return -(-len(self.lengths) // self.batch) * self.batch
+
     def __iter__(self):
-        epoch,n = self.now(), len(self.lengths)
-        if epoch is None: return                                                      # the run had ended before
-        g = torch.Generator().manual_seed(self.seed*100_003+epoch)
-        order = get_length_grouped_indices(self.lengths, self.unit, generator=g) if self.by_length else torch.randperm(n, generator=g).tolist()
-        order = torch.tensor(order)[torch.arange(len(self))%n]                        # filled up
+        epoch, n = self.now(), len(self.lengths)
+        if epoch is None:
+            return  # the run had ended before
+        g = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+        order = (
+            get_length_grouped_indices(self.lengths, self.unit, generator=g)
+            if self.by_length
+            else torch.randperm(n, generator=g).tolist()
+        )
+        order = torch.tensor(order)[torch.arange(len(self)) % n]  # filled up
         if self.by_length:
             units = order.view(-1, self.unit)
             order = units[torch.randperm(len(units), generator=g)].flatten()
-        yield from (epoch*n+order).tolist()
+        yield from (epoch * n + order).tolist()
 
 # %% ../nbs/05b_batches.ipynb #05b-022
 def readable_batch(
-    data, batcher,
-    tries:int=32 # Records that are looked at, at most
-)->dict:
+    data,
+    batcher,
+    tries: int = 32,  # Records that are looked at, at most
+) -> dict:
     "A batch of two records whose videos can be read; `ValueError` if there are none"
-    n,good,why = len(data), [], {}
-    for k in dict.fromkeys([0, n//2, *range(0, n, max(1, n//tries))]):
+    n, good, why = len(data), [], {}
+    for k in dict.fromkeys([0, n // 2, *range(0, n, max(1, n // tries))]):
         bad = batcher([data[k]])['bad']
-        why.update({i:f'{i}: {w}' for i,(_,w) in bad.items()})
-        if not bad: good.append(k)
-        if len(good)==2: break
-    if not good: raise ValueError(f"nothing to train on: of {n} records {len(why)} were tried, and the videos of none can be read ({'; '.join(list(why.values())[:3])})")
+        why.update({i: f'{i}: {w}' for i, (_, w) in bad.items()})
+        if not bad:
+            good.append(k)
+        if len(good) == 2:
+            break
+    if not good:
+        raise ValueError(
+            f"nothing to train on: of {n} records {len(why)} were tried, and the videos of none can be read ({'; '.join(list(why.values())[:3])})"
+        )
     return batcher([data[k] for k in good])
+
 
 @torch.inference_mode()
 def check_learnable(model, data, batcher):
     "Raise `ValueError` unless there are labels, all frames arrive, and the loss depends on the video"
     if not len(data):
-        why = '; '.join(sorted({w for w,_ in data.skipped.values()})) or 'there are no records'
+        why = '; '.join(sorted({w for w, _ in data.skipped.values()})) or 'there are no records'
         raise ValueError(f"nothing to train on: every record was left out ({why})")
     b = readable_batch(data, batcher)
-    ids,_ = b.pop('ids'),b.pop('bad')
-    b = {k:v.to(model.device) if hasattr(v, 'to') else v for k,v in batcher.bank.finish(b).items()}
+    ids, _ = b.pop('ids'), b.pop('bad')
+    b = {k: v.to(model.device) if hasattr(v, 'to') else v for k, v in batcher.bank.finish(b).items()}
     x = 'image_features' if 'image_features' in b else 'pixel_values'
-    if not (b['labels']!=-100).any(1).all(): raise ValueError(f"a record without labels: {' or '.join(ids)}")
-    n,want = (b['input_ids']==model.config.image_token_id).sum().item(), b[x].shape[0]*model.tokens_per_frame
-    if n!=want: raise ValueError(f"{n} image tokens stand for {want} features: frames would be lost")
-    if torch.equal(model(**b).loss, model(**{**b, x:-b[x]}).loss): raise ValueError("the loss does not change with the video: it never reaches the language model")
+    if not (b['labels'] != -100).any(1).all():
+        raise ValueError(f"a record without labels: {' or '.join(ids)}")
+    n, want = (b['input_ids'] == model.config.image_token_id).sum().item(), b[x].shape[0] * model.tokens_per_frame
+    if n != want:
+        raise ValueError(f"{n} image tokens stand for {want} features: frames would be lost")
+    if torch.equal(model(**b).loss, model(**{**b, x: -b[x]}).loss):
+        raise ValueError("the loss does not change with the video: it never reaches the language model")

@@ -24,244 +24,352 @@ from .model import look_at_once, preprocess
 from .video import VideoError, read_frames
 
 # %% ../nbs/05a_cache.ipynb #05a-005
-def _decode(videos, size, job): return read_frames(inside(videos, job[0]), job[1], size)
+def _decode(videos, size, job):
+    return read_frames(inside(videos, job[0]), job[1], size)
 
-def _as_video_error(video, e): # Whatever went wrong while a video was decoded
-    if isinstance(e, VideoError): return e
+
+def _as_video_error(video, e):  # Whatever went wrong while a video was decoded
+    if isinstance(e, VideoError):
+        return e
     status = 'timeout' if isinstance(e, TimeoutError) else 'bad_row' if isinstance(e, ValueError) else 'corrupt'
     return VideoError(f"{video}: {e or type(e).__name__}", status)
 
+
 def decode_apart(
-    videos,           # Folder of the videos
-    size:int,         # Side of the square, pixels
-    job:tuple,        # (video, frame numbers)
-    timeout:float=300 # Seconds it may take
-)->np.ndarray:        # uint8 [T, size, size, 3]
+    videos,  # Folder of the videos
+    size: int,  # Side of the square, pixels
+    job: tuple,  # (video, frame numbers)
+    timeout: float = 300,  # Seconds it may take
+) -> np.ndarray:  # uint8 [T, size, size, 3]
     "The frames, decoded in a process of their own: a decoder that hangs or dies is a `VideoError` too"
-    try: return supervised(_decode, videos, size, job, timeout=timeout)
-    except Exception as e: raise _as_video_error(job[0], e) from None
+    try:
+        return supervised(_decode, videos, size, job, timeout=timeout)
+    except Exception as e:
+        raise _as_video_error(job[0], e) from None
+
 
 def decoded(
-    videos,        # Folder of the videos
-    jobs:list,     # (video, frame numbers)
-    size:int,      # Side of the square, pixels
-    workers:int=0, # Processes; 0: one for each core, -1: one after another
-    timeout:float=300 # Seconds that a video may take
+    videos,  # Folder of the videos
+    jobs: list,  # (video, frame numbers)
+    size: int,  # Side of the square, pixels
+    workers: int = 0,  # Processes; 0: one for each core, -1: one after another
+    timeout: float = 300,  # Seconds that a video may take
 ):
     "Yield (job, frames uint8 [T, size, size, 3]) in order; in place of the frames may stand a `VideoError`"
-    if workers>=0 and len(jobs)>1:
-        for j,x in bulk(partial(_decode, videos, size), jobs, min(workers or os.cpu_count(), len(jobs)), timeout, quiet=True, ahead=4):        # a few ahead: what waits for the tower takes memory
+    if workers >= 0 and len(jobs) > 1:
+        # a few ahead: what waits for the tower takes memory
+        for j, x in bulk(
+            partial(_decode, videos, size),
+            jobs,
+            min(workers or os.cpu_count(), len(jobs)),
+            timeout,
+            quiet=True,
+            ahead=4,
+        ):
             yield j, _as_video_error(j[0], x) if isinstance(x, Exception) else x
         return
     for j in jobs:
-        try: x = decode_apart(videos, size, j, timeout)
-        except VideoError as e: x = e
+        try:
+            x = decode_apart(videos, size, j, timeout)
+        except VideoError as e:
+            x = e
         yield j, x
 
 # %% ../nbs/05a_cache.ipynb #05a-008
 def looked(
     model,
-    videos # (job, frames, or a `VideoError`), as `decoded` yields them
+    videos,  # (job, frames, or a `VideoError`), as `decoded` yields them
 ):
     "Yield (job, what the tower sees of the frames, or the `VideoError`) in order"
     cores = torch.get_num_threads()
-    spread = hasattr(next(model.parameters()), 'ds_id')                                # by ZeRO-3: processes must do all in the same order
-    n = min(cores, 16) if model.device.type=='cpu' and look_at_once(model.config)==16 and not spread else 1
-    def see(x): return x if isinstance(x, VideoError) else model.see(x)
-    if n==1:
-        for j,x in videos: yield j, see(x)
+    # by ZeRO-3: processes must do all in the same order
+    spread = hasattr(next(model.parameters()), 'ds_id')
+    n = min(cores, 16) if model.device.type == 'cpu' and look_at_once(model.config) == 16 and not spread else 1
+
+    def see(x):
+        return x if isinstance(x, VideoError) else model.see(x)
+
+    if n == 1:
+        for j, x in videos:
+            yield j, see(x)
         return
     going = deque()
     try:
         with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for j,x in videos:
+            for j, x in videos:
                 going.append((j, pool.submit(see, x)))
-                if len(going)>2*n: j,job = going.popleft(); yield j, job.result()
-            for j,job in going: yield j, job.result()
-    finally: torch.set_num_threads(cores)                                             # part of what a thread sets holds for all of them
+                if len(going) > 2 * n:
+                    j, job = going.popleft()
+                    yield j, job.result()
+            for j, job in going:
+                yield j, job.result()
+    finally:
+        torch.set_num_threads(cores)  # part of what a thread sets holds for all of them
+
 
 class FrameBank:
     "The tower's pooled features of every frame, computed once and kept in memory"
+
     features = True
+
     def __init__(self, model, videos, dtype=torch.float32):
-        self.model,self.videos,self.dtype,self.kept = model, videos, dtype, {}
-        self.lost = {}                                                                # video -> (status, reason), of those that could be read when the run began
+        self.model, self.videos, self.dtype, self.kept = model, videos, dtype, {}
+        self.lost = {}  # video -> (status, reason), of those that could be read when the run began
 
     @property
-    def size(self): return self.model.config.vision_config.image_size
+    def size(self):
+        return self.model.config.vision_config.image_size
 
-    def add(self, video:str, idxs):
+    def add(self, video: str, idxs):
         "Read and keep the frames `idxs` of a video that are not there yet"
-        self.fill({video:idxs}, -1, quiet=True, strict=True)
+        self.fill({video: idxs}, -1, quiet=True, strict=True)
 
-    def fill(self, want:dict, workers:int=0, quiet=False, strict=False)->dict:
+    def fill(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
         "Keep the frames of `want` (video -> frame numbers); video -> `VideoError` of those that cannot be read, which `strict` raises"
-        jobs,bad = [(v,idxs) for v,ks in want.items() if (idxs := sorted({k for k in ks if (v,k) not in self.kept}))], {}
-        for (v,idxs),x in tqdm(looked(self.model, decoded(self.videos, jobs, self.size, workers)), 'frames', len(jobs), disable=quiet or None):
+        jobs, bad = (
+            [(v, idxs) for v, ks in want.items() if (idxs := sorted({k for k in ks if (v, k) not in self.kept}))],
+            {},
+        )
+        for (v, idxs), x in tqdm(
+            looked(self.model, decoded(self.videos, jobs, self.size, workers)),
+            'frames',
+            len(jobs),
+            disable=quiet or None,
+        ):
             if isinstance(x, VideoError):
-                if strict: raise x
+                if strict:
+                    raise x
                 bad[v] = x
             else:
-                for k,f in zip(idxs, x.to(self.dtype)): self.kept[v,k] = f
+                for k, f in zip(idxs, x.to(self.dtype)):
+                    self.kept[v, k] = f
         return bad
 
-    def get(self, video:str, idxs): # T N Dv
-        return torch.stack([self.kept[video,k] for k in idxs])
+    def get(self, video: str, idxs):  # T N Dv
+        return torch.stack([self.kept[video, k] for k in idxs])
 
-    def fetch(self, units:list, also=())->tuple:
+    def fetch(self, units: list, also=()) -> tuple:
         "What a batch of units needs, and unit -> (status, reason) of what cannot be had"
-        bad = {u:self.lost[u[0]] for u in units if u[0] in self.lost}
+        bad = {u: self.lost[u[0]] for u in units if u[0] in self.lost}
         return dict(image_features=torch.cat([self.nothing(u) if u in bad else self.get(*u) for u in units])), bad
 
-    def nothing(self, unit): # T N Dv: in place of what cannot be read
-        return torch.zeros(len(unit[1]), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size, dtype=self.dtype)
+    def nothing(self, unit):  # T N Dv: in place of what cannot be read
+        return torch.zeros(
+            len(unit[1]), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size, dtype=self.dtype
+        )
 
-    def finish(self, batch:dict)->dict:
+    def finish(self, batch: dict) -> dict:
         "Add what only the model can compute; runs in the training process"
-        return {**batch, 'image_features':batch['image_features'].to(self.model.device, self.model.dtype)} if self.dtype!=self.model.dtype else batch
+        return (
+            {**batch, 'image_features': batch['image_features'].to(self.model.device, self.model.dtype)}
+            if self.dtype != self.model.dtype
+            else batch
+        )
 
 # %% ../nbs/05a_cache.ipynb #05a-011
 def tower_key(
     model,
-    dtype  # Of the stored features
-)->str:    # 16 hex digits
+    dtype,  # Of the stored features
+) -> str:  # 16 hex digits
     "Names all that features depend on besides the frames: the tower's weights, its settings, pooling, normalisation, dtype"
-    c,h = model.config,hashlib.sha256()
-    h.update(repr([getattr(c, 'pool', 1), c.vision_feature_layer, c.image_mean, c.image_std, str(dtype), sorted((k, str(v)) for k,v in c.vision_config.to_diff_dict().items())]).encode())
-    for k,p in model.model.vision_tower.state_dict().items(): h.update(k.encode()); h.update(p.detach().cpu().contiguous().view(torch.uint8).numpy())
+    c, h = model.config, hashlib.sha256()
+    h.update(
+        repr(
+            [
+                getattr(c, 'pool', 1),
+                c.vision_feature_layer,
+                c.image_mean,
+                c.image_std,
+                str(dtype),
+                sorted((k, str(v)) for k, v in c.vision_config.to_diff_dict().items()),
+            ]
+        ).encode()
+    )
+    for k, p in model.model.vision_tower.state_dict().items():
+        h.update(k.encode())
+        h.update(p.detach().cpu().contiguous().view(torch.uint8).numpy())
     return h.hexdigest()[:16]
+
 
 class DiskBank(FrameBank):
     "The tower's pooled features of every shot, computed when first needed and kept in a folder"
+
     def __init__(self, model, videos, folder, dtype=torch.float32):
         super().__init__(model, videos, dtype)
-        self.folder = Path(folder)/tower_key(model, dtype)
+        self.folder = Path(folder) / tower_key(model, dtype)
 
-    def path(self, video:str, idxs)->Path:
-        try: st = inside(self.videos, video).stat()
-        except FileNotFoundError: raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
+    def path(self, video: str, idxs) -> Path:
+        try:
+            st = inside(self.videos, video).stat()
+        except FileNotFoundError:
+            raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
         k = hashlib.sha256(repr((video, st.st_size, st.st_mtime_ns, tuple(idxs))).encode()).hexdigest()[:32]
-        return self.folder/k[:2]/f'{k}.safetensors'
+        return self.folder / k[:2] / f'{k}.safetensors'
 
-    def load(self, video:str, idxs): # T N Dv, None if it is not there
+    def load(self, video: str, idxs):  # T N Dv, None if it is not there
         shape = (len(idxs), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size)
-        try: x = load_file(self.path(video, idxs))['x']
-        except (FileNotFoundError, SafetensorError, KeyError): return None
-        return x if x.shape==shape else None                                          # not a file of ours
+        try:
+            x = load_file(self.path(video, idxs))['x']
+        except (FileNotFoundError, SafetensorError, KeyError):
+            return None
+        return x if x.shape == shape else None  # not a file of ours
 
-    def store(self, video:str, idxs, x):
-        with whole(self.path(video, idxs)) as p: save_file({'x':x.contiguous()}, p)
+    def store(self, video: str, idxs, x):
+        with whole(self.path(video, idxs)) as p:
+            save_file({'x': x.contiguous()}, p)
 
-    def fill(self, want:dict, workers:int=0, quiet=False, strict=False)->dict:
+    def fill(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
         "The same, for who needs all at once: a file for each video holds the frames that were ever asked for"
-        for v,ks in want.items():
-            if all((v,k) in self.kept for k in ks): continue
-            try: t = load_file(self.path(v, ('all',)))
-            except (FileNotFoundError, SafetensorError, ValueError): continue          # a video that cannot be read is told of below
-            if {'k','x'}<=set(t) and t['x'].shape==(len(t['k']), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size):
-                self.kept.update(((v,k),x) for k,x in zip(t['k'].tolist(), t['x']))
-        new = {v for v,ks in want.items() if any((v,k) not in self.kept for k in ks)}
+        for v, ks in want.items():
+            if all((v, k) in self.kept for k in ks):
+                continue
+            try:
+                t = load_file(self.path(v, ('all',)))
+            except (FileNotFoundError, SafetensorError, ValueError):
+                continue  # a video that cannot be read is told of below
+            if {'k', 'x'} <= set(t) and t['x'].shape == (
+                len(t['k']),
+                self.model.tokens_per_frame,
+                self.model.config.vision_config.hidden_size,
+            ):
+                self.kept.update(((v, k), x) for k, x in zip(t['k'].tolist(), t['x']))
+        new = {v for v, ks in want.items() if any((v, k) not in self.kept for k in ks)}
         bad = super().fill(want, workers, quiet, strict)
-        for v in new-set(bad):
-            ks = sorted(k for u,k in self.kept if u==v)
-            with whole(self.path(v, ('all',))) as p: save_file(dict(k=torch.tensor(ks), x=self.get(v, ks).contiguous()), p)
+        for v in new - set(bad):
+            ks = sorted(k for u, k in self.kept if u == v)
+            with whole(self.path(v, ('all',))) as p:
+                save_file(dict(k=torch.tensor(ks), x=self.get(v, ks).contiguous()), p)
         return bad
 
-    def fetch(self, units:list, also=())->tuple:
+    def fetch(self, units: list, also=()) -> tuple:
         "Features that are stored, and the frames of those that are not; `also` has units to be seen in the same pass over their video"
-        have,bad,todo = {},{},{}
+        have, bad, todo = {}, {}, {}
         for u in dict.fromkeys(units):
-            try: x = self.load(*u)
-            except ValueError as e: bad[u] = (getattr(e, 'status', 'bad_row'), str(e))
+            try:
+                x = self.load(*u)
+            except ValueError as e:
+                bad[u] = (getattr(e, 'status', 'bad_row'), str(e))
             else:
-                if x is None: todo.setdefault(u[0], []).append(u)
-                else: have[u] = x
+                if x is None:
+                    todo.setdefault(u[0], []).append(u)
+                else:
+                    have[u] = x
         for u in dict.fromkeys(also):
-            if u[0] in todo and u not in todo[u[0]] and not self.path(*u).exists(): todo[u[0]].append(u)
+            if u[0] in todo and u not in todo[u[0]] and not self.path(*u).exists():
+                todo[u[0]].append(u)
         new = []
-        for v,us in todo.items():
-            idxs = sorted({k for _,s in us for k in s})
-            try: new.append((us, idxs, torch.from_numpy(decode_apart(self.videos, self.size, (v,idxs)))))
-            except ValueError as e: bad.update({u:(getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0]==v and u not in have})
+        for v, us in todo.items():
+            idxs = sorted({k for _, s in us for k in s})
+            try:
+                new.append((us, idxs, torch.from_numpy(decode_apart(self.videos, self.size, (v, idxs)))))
+            except ValueError as e:
+                bad.update({u: (getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0] == v and u not in have})
         return dict(units=units, have=have, new=new), bad
 
-    def finish(self, batch:dict)->dict:
+    def finish(self, batch: dict) -> dict:
         batch = dict(batch)
         have = batch.pop('have')
-        for us,idxs,frames in batch.pop('new'):
-            x,row = self.model.see(frames.cpu().numpy()).to(self.dtype), {k:i for i,k in enumerate(idxs)}
+        for us, idxs, frames in batch.pop('new'):
+            x, row = self.model.see(frames.cpu().numpy()).to(self.dtype), {k: i for i, k in enumerate(idxs)}
             for u in us:
                 have[u] = x[[row[k] for k in u[1]]]
                 self.store(*u, have[u])
-        x = torch.cat([(have[u] if u in have else self.nothing(u)).to(self.model.device, self.model.dtype) for u in batch.pop('units')])
-        return {**batch, 'image_features':x}
+        x = torch.cat(
+            [
+                (have[u] if u in have else self.nothing(u)).to(self.model.device, self.model.dtype)
+                for u in batch.pop('units')
+            ]
+        )
+        return {**batch, 'image_features': x}
 
 # %% ../nbs/05a_cache.ipynb #05a-015
 class Pixels(FrameBank):
     "Frames decoded for each batch, for a tower that is trained or a cache that is off"
-    features = False
-    def fetch(self, units:list, also=())->tuple:
-        want,got,bad = {},{},{}
-        for v,s in units: want.setdefault(v, set()).update(s)
-        for v,ks in want.items():                                                    # one pass over each video
-            idxs = sorted(ks)
-            try: got |= {(v,k):f for k,f in zip(idxs, decode_apart(self.videos, self.size, (v,idxs)))}
-            except ValueError as e: bad |= {u:(getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0]==v}
-        grey = np.full((self.size, self.size, 3), 127, np.uint8)
-        return dict(frames=torch.from_numpy(np.stack([got.get((v,k), grey) for v,s in units for k in s]))), bad
 
-    def finish(self, batch:dict)->dict:
+    features = False
+
+    def fetch(self, units: list, also=()) -> tuple:
+        want, got, bad = {}, {}, {}
+        for v, s in units:
+            want.setdefault(v, set()).update(s)
+        for v, ks in want.items():  # one pass over each video
+            idxs = sorted(ks)
+            try:
+                got |= {(v, k): f for k, f in zip(idxs, decode_apart(self.videos, self.size, (v, idxs)))}
+            except ValueError as e:
+                bad |= {u: (getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0] == v}
+        grey = np.full((self.size, self.size, 3), 127, np.uint8)
+        return dict(frames=torch.from_numpy(np.stack([got.get((v, k), grey) for v, s in units for k in s]))), bad
+
+    def finish(self, batch: dict) -> dict:
         batch = dict(batch)
-        return {**batch, 'pixel_values':preprocess(batch.pop('frames'), self.model)}
+        return {**batch, 'pixel_values': preprocess(batch.pop('frames'), self.model)}
 
 # %% ../nbs/05a_cache.ipynb #05a-018
 def cache_bytes(
     model,
-    frames:int, # In all records and views
-    dtype       # Of the stored features
-)->int:
+    frames: int,  # In all records and views
+    dtype,  # Of the stored features
+) -> int:
     "Bytes that the features of `frames` frames take, at most: frames that records share are counted for each"
-    return frames*model.tokens_per_frame*model.config.vision_config.hidden_size*dtype.itemsize
+    return frames * model.tokens_per_frame * model.config.vision_config.hidden_size * dtype.itemsize
 
-def _bytes_in(folder): # Another process may be writing to it: what is gone again when it is looked at counts nothing
+
+def _bytes_in(folder):  # Another process may be writing to it: what is gone again when it is looked at counts nothing
     total = 0
     for p in folder.glob('*/*.safetensors'):
-        with suppress(FileNotFoundError): total += p.stat().st_size
+        with suppress(FileNotFoundError):
+            total += p.stat().st_size
     return total
 
+
 def make_bank(
-    kind:str,    # auto, memory, disk, off
-    model, videos,
-    folder,      # Where `disk` puts them
-    frames:int,  # In all records and views
-    dtype=torch.float32, # Of the stored features
-    copies:int=1,# Processes on this machine that each keep their own
-    reread:bool=True # Will features be read more than once? Else `auto` writes none to disk
-)->FrameBank:
+    kind: str,  # auto, memory, disk, off
+    model,
+    videos,
+    folder,  # Where `disk` puts them
+    frames: int,  # In all records and views
+    dtype=torch.float32,  # Of the stored features
+    copies: int = 1,  # Processes on this machine that each keep their own
+    reread: bool = True,  # Will features be read more than once? Else `auto` writes none to disk
+) -> FrameBank:
     "The way to feed a model; `ValueError` if there is no room for it"
     import psutil, shutil
-    size,room = cache_bytes(model, frames, dtype), psutil.virtual_memory().available
-    if kind=='auto' and size*copies<room/2: kind = 'memory'
-    elif kind=='auto': kind = 'disk' if reread else 'off'
-    if kind=='off': return Pixels(model, videos)
-    if kind=='memory':
-        if size*copies>room: raise ValueError(f"features take {size*copies/1e9:.1f} GB of memory, {room/1e9:.1f} GB are free: use --cache disk")
+
+    size, room = cache_bytes(model, frames, dtype), psutil.virtual_memory().available
+    if kind == 'auto' and size * copies < room / 2:
+        kind = 'memory'
+    elif kind == 'auto':
+        kind = 'disk' if reread else 'off'
+    if kind == 'off':
+        return Pixels(model, videos)
+    if kind == 'memory':
+        if size * copies > room:
+            raise ValueError(
+                f"features take {size * copies / 1e9:.1f} GB of memory, {room / 1e9:.1f} GB are free: use --cache disk"
+            )
         bank = FrameBank(model, videos, dtype)
     else:
         bank = DiskBank(model, videos, folder, dtype)
         bank.folder.mkdir(parents=True, exist_ok=True)
-        there,free = _bytes_in(bank.folder), shutil.disk_usage(bank.folder).free
-        if size-there>free: raise ValueError(f"features take {size/1e9:.1f} GB in {folder}, {there/1e9:.1f} GB are there and {free/1e9:.1f} GB are free: make room, name another --cache_dir, or use --cache off")
+        there, free = _bytes_in(bank.folder), shutil.disk_usage(bank.folder).free
+        if size - there > free:
+            raise ValueError(
+                f"features take {size / 1e9:.1f} GB in {folder}, {there / 1e9:.1f} GB are there and {free / 1e9:.1f} GB are free: make room, name another --cache_dir, or use --cache off"
+            )
     bank.bytes = size
     return bank
 
 # %% ../nbs/05a_cache.ipynb #05a-021
 def own_tower(
-    model # Before it is cut in pieces
-):        # A model of which only the tower is there
+    model,  # Before it is cut in pieces
+):  # A model of which only the tower is there
     "A whole tower for a bank to look with, whatever becomes of the model"
     from copy import copy, deepcopy
-    alone = copy(model)                                                               # nothing is built anew: under ZeRO-3 that would be cut in pieces at once
+
+    alone = copy(model)  # nothing is built anew: under ZeRO-3 that would be cut in pieces at once
     alone._modules = dict(model=copy(model.model))
-    alone.model._modules = dict(vision_tower=deepcopy(model.model.vision_tower), multi_modal_projector=model.model.multi_modal_projector)
+    alone.model._modules = dict(
+        vision_tower=deepcopy(model.model.vision_tower), multi_modal_projector=model.model.multi_modal_projector
+    )
     return alone

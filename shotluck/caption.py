@@ -22,7 +22,19 @@ from fastcore.meta import delegates
 from fastcore.script import Param
 from tqdm.auto import tqdm
 
-from .files import Journal, command, ids_hash, settings, write_text, because, content_mark, short_names, supervised, supervised_iter, uninterrupted
+from shotluck.files import (
+    Journal,
+    command,
+    ids_hash,
+    settings,
+    write_text,
+    because,
+    content_mark,
+    short_names,
+    supervised,
+    supervised_iter,
+    uninterrupted,
+)
 from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import VIDEO_ENDINGS, Shot, detect_shots, TRUNCATED, folder_videos, warn_passed_over
 from .pages import jpeg
@@ -32,492 +44,763 @@ from .hub import made_of
 from .video import VideoError, iter_frames, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/07_caption.ipynb #07-011
-FORMATS = ('html','json','srt','vtt','md','csv')
+FORMATS = ('html', 'json', 'srt', 'vtt', 'md', 'csv')
+
 
 class CaptionCfg:
     "How to tell a video"
-    def __init__(self,
-        model:str='nano',        # Preset, owner/name[@revision] on the hub, or folder of a checkpoint
-        shots:str='adaptive',    # adaptive: hard cuts; transnet: fades and dissolves too; every:5s: shots of equal length; or a CSV file with start,end
-        speech:str='auto',       # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
-        whisper:str='base',      # For --speech whisper: size of the model, or its folder
-        min_shot:float=.5,       # Seconds that a found shot has at least
-        frames:int=0,            # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
-        format:str='html,json',  # What to write: html, json, srt, vtt, md, csv
-        batch:int=16,            # Shots a step
-        again:bool=False,        # Also do what is finished
-        device:str='auto',       # auto, cpu, cuda, mps
-        dtype:str='auto',        # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
-        quiet:bool=False,        # No progress bar
+
+    def __init__(
+        self,
+        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint
+        shots: str = 'adaptive',  # adaptive: hard cuts; transnet: fades and dissolves too; every:5s: shots of equal length; or a CSV file with start,end
+        speech: str = 'auto',  # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
+        whisper: str = 'base',  # For --speech whisper: size of the model, or its folder
+        min_shot: float = 0.5,  # Seconds that a found shot has at least
+        frames: int = 0,  # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
+        format: str = 'html,json',  # What to write: html, json, srt, vtt, md, csv
+        batch: int = 16,  # Shots a step
+        again: bool = False,  # Also do what is finished
+        device: str = 'auto',  # auto, cpu, cuda, mps
+        dtype: str = 'auto',  # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
+        quiet: bool = False,  # No progress bar
     ):
         store_attr()
         self.formats = [f.strip() for f in format.split(',') if f.strip()]
-        bad = sorted(set(self.formats)-set(FORMATS))
-        if bad or not self.formats: raise ValueError(f"format {', '.join(bad)!r} is not known: use {', '.join(FORMATS)}")
-        if batch<1: raise ValueError(f"batch must be at least 1, got {batch}")
-        if min_shot<0: raise ValueError(f"min_shot is a number of seconds, got {min_shot}")
-        if frames<0: raise ValueError(f"frames must be 0 or more, got {frames}")
+        bad = sorted(set(self.formats) - set(FORMATS))
+        if bad or not self.formats:
+            raise ValueError(f"format {', '.join(bad)!r} is not known: use {', '.join(FORMATS)}")
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, got {batch}")
+        if min_shot < 0:
+            raise ValueError(f"min_shot is a number of seconds, got {min_shot}")
+        if frames < 0:
+            raise ValueError(f"frames must be 0 or more, got {frames}")
 
 # %% ../nbs/07_caption.ipynb #07-011b
 def merge_short(
-    shots:list,    # [Shot, …] that tile a video
-    edge:list,     # Seconds at which each frame shows, and the end of the last one
-    shortest:float # Seconds
-)->list:           # [Shot, …]; they tile it too
+    shots: list,  # [Shot, …] that tile a video
+    edge: list,  # Seconds at which each frame shows, and the end of the last one
+    shortest: float,  # Seconds
+) -> list:  # [Shot, …]; they tile it too
     "Keep a cut if at least `shortest` seconds have passed since the cut kept before it; a last shot that is too short joins the one before"
-    starts,end = [shots[0].start], shots[-1].end
+    starts, end = [shots[0].start], shots[-1].end
     for s in shots[1:]:
-        if edge[s.start]-edge[starts[-1]]>=shortest-1e-6: starts.append(s.start)
-    while len(starts)>1 and edge[end]-edge[starts[-1]]<shortest-1e-6: starts.pop()
-    return [Shot(a, b) for a,b in zip(starts, [*starts[1:], end])]
+        if edge[s.start] - edge[starts[-1]] >= shortest - 1e-6:
+            starts.append(s.start)
+    while len(starts) > 1 and edge[end] - edge[starts[-1]] < shortest - 1e-6:
+        starts.pop()
+    return [Shot(a, b) for a, b in zip(starts, [*starts[1:], end])]
 
-def _frame(cell, times): # A whole number is a frame, with a colon or a point it is a time
+
+def _frame(cell, times):  # A whole number is a frame, with a colon or a point it is a time
     cell = cell.strip()
-    if re.fullmatch(r'[0-9]{1,9}', cell): return int(cell)
-    try: return int(np.searchsorted(times, seconds(cell)-1e-3))
-    except ValueError: raise ValueError(f"{cell[:40]!r} is neither a frame number nor a time such as 1:02.5") from None
+    if re.fullmatch(r'[0-9]{1,9}', cell):
+        return int(cell)
+    try:
+        return int(np.searchsorted(times, seconds(cell) - 1e-3))
+    except ValueError:
+        raise ValueError(f"{cell[:40]!r} is neither a frame number nor a time such as 1:02.5") from None
+
 
 def listed_shots(
-    file, # Table with columns start and end: frames, end excluded, or times such as 1:02.5; no end: the video's
-    info  # `VideoInfo`
-)->list:  # [Shot, …] by their starts
+    file,  # Table with columns start and end: frames, end excluded, or times such as 1:02.5; no end: the video's
+    info,  # `VideoInfo`
+) -> list:  # [Shot, …] by their starts
     "Shots as a table says; `ValueError` names the row that is wrong"
     shots = []
-    for i,r,fault in table_rows(file, ('start','end')):
-        if fault: raise ValueError(f"{file}, {fault}")
+    for i, r, fault in table_rows(file, ('start', 'end')):
+        if fault:
+            raise ValueError(f"{file}, {fault}")
         try:
             a = _frame(r['start'], info.times)
             b = _frame(r['end'], info.times) if r['end'].strip() else info.frames
-        except ValueError as e: raise ValueError(f"{file}, row {i}: {e}") from None
-        if not 0<=a<b<=info.frames: raise ValueError(f"{file}, row {i}: shot [{a}, {b}) does not lie in the video's {info.frames} frames")
+        except ValueError as e:
+            raise ValueError(f"{file}, row {i}: {e}") from None
+        if not 0 <= a < b <= info.frames:
+            raise ValueError(f"{file}, row {i}: shot [{a}, {b}) does not lie in the video's {info.frames} frames")
         shots.append(Shot(a, b))
-    if not shots: raise ValueError(f"{file}: no shot in it")
+    if not shots:
+        raise ValueError(f"{file}: no shot in it")
     return sorted(shots)
 
+
 def find_shots(
-    path,               # A video file
-    how:str='adaptive', # adaptive, transnet, every:5s, or a CSV file
-    min_shot:float=.5,  # Seconds that a found shot has at least
-    watch=iter          # Wraps the frames that a detector reads
-)->list:                # [Shot, …]
+    path,  # A video file
+    how: str = 'adaptive',  # adaptive, transnet, every:5s, or a CSV file
+    min_shot: float = 0.5,  # Seconds that a found shot has at least
+    watch=iter,  # Wraps the frames that a detector reads
+) -> list:  # [Shot, …]
     "Shots of a video as `how` says; `ValueError` if that is no way to find them"
     info = supervised(probe, path)
     edge = [*info.times.tolist(), info.duration]
     if m := re.fullmatch(r'every:(\d+(?:\.\d+)?)s?', how):
         length = float(m[1])
-        if length<=0: raise ValueError(f"--shots {how}: the length must be greater than 0")
-        marks = np.flatnonzero(np.diff(((info.times-info.times[0])/length+1e-6).astype(int)))+1
+        if length <= 0:
+            raise ValueError(f"--shots {how}: the length must be greater than 0")
+        marks = np.flatnonzero(np.diff(((info.times - info.times[0]) / length + 1e-6).astype(int))) + 1
         starts = [0, *marks.tolist(), info.frames]
-        return merge_short([Shot(a, b) for a,b in zip(starts, starts[1:])], edge, min(min_shot, length/2))
-    if how.lower().endswith('.csv'): return listed_shots(how, info)
-    def frames(_): return watch(supervised_iter(iter_frames, path))
+        return merge_short([Shot(a, b) for a, b in zip(starts, starts[1:])], edge, min(min_shot, length / 2))
+    if how.lower().endswith('.csv'):
+        return listed_shots(how, info)
+
+    def frames(_):
+        return watch(supervised_iter(iter_frames, path))
+
     return merge_short(detect_shots(path, how, watch=frames, info=info), edge, min_shot)
 
 # %% ../nbs/07_caption.ipynb #07-012d
 def sharpness(
-    picture:np.ndarray # uint8 [h, w, 3]
-)->float:
+    picture: np.ndarray,  # uint8 [h, w, 3]
+) -> float:
     "Variance of the Laplacian of its brightness (Pech-Pacheco et al. 2000, Diatom autofocusing in brightfield microscopy)"
     g = picture.astype(np.float32).mean(2)
-    if min(g.shape)<3: return 0.
-    return float((4*g[1:-1,1:-1]-g[:-2,1:-1]-g[2:,1:-1]-g[1:-1,:-2]-g[1:-1,2:]).var())
+    if min(g.shape) < 3:
+        return 0.0
+    return float((4 * g[1:-1, 1:-1] - g[:-2, 1:-1] - g[2:, 1:-1] - g[1:-1, :-2] - g[1:-1, 2:]).var())
+
 
 def key_candidates(
-    start:int, end:int, # Frames of a shot
-    n:int=5
-)->list:                # At most `n` frame numbers
+    start: int,
+    end: int,  # Frames of a shot
+    n: int = 5,
+) -> list:  # At most `n` frame numbers
     "Frames in the middle half of a shot"
-    quarter = (end-start)//4
-    return sample_idxs([(start+quarter, end-quarter)], n)[0]
+    quarter = (end - start) // 4
+    return sample_idxs([(start + quarter, end - quarter)], n)[0]
+
 
 class KeyFrames:
     "The sharpest candidate of each shot, from pictures that come in order"
+
     def __init__(self, shots):
-        self.best,self.of = {}, {}
-        for i,(s,e) in enumerate(shots):
-            for k in key_candidates(s, e): self.of.setdefault(k, []).append(i)
+        self.best, self.of = {}, {}
+        for i, (s, e) in enumerate(shots):
+            for k in key_candidates(s, e):
+                self.of.setdefault(k, []).append(i)
+
     def __call__(self, k, picture):
         sharp = sharpness(picture)
         for i in self.of[k]:
-            if i not in self.best or sharp>self.best[i][0]: self.best[i] = sharp,k,jpeg(picture)
+            if i not in self.best or sharp > self.best[i][0]:
+                self.best[i] = sharp, k, jpeg(picture)
 
 # %% ../nbs/07_caption.ipynb #07-012g
 def room(
-    tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
-    speech:list            # Of each shot
-)->int:                    # Below 0: they do not fit
+    tokenizer,
+    model,
+    cfg,  # `cfg`: `EvaluateCfg`
+    speech: list,  # Of each shot
+) -> int:  # Below 0: they do not fit
     "Tokens that a context still has beside a summary of these shots: the question, a frame for each shot, and the longest answer"
     from shotluck.encode import encode
+
     n = len(speech)
-    rec = dict(id='', task='summary', shots=[[0,1]]*n, seconds=[[0,1]]*n, asr=speech)
-    asked = len(encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids)
-    return model.config.text_config.max_position_embeddings-cfg.length('summary')-asked
+    rec = dict(id='', task='summary', shots=[[0, 1]] * n, seconds=[[0, 1]] * n, asr=speech)
+    asked = len(
+        encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids
+    )
+    return model.config.text_config.max_position_embeddings - cfg.length('summary') - asked
+
 
 def fits(
-    tokenizer, model, cfg, # `cfg`: `EvaluateCfg`
-    words:int              # Of speech kept for each shot
-)->int:
+    tokenizer,
+    model,
+    cfg,  # `cfg`: `EvaluateCfg`
+    words: int,  # Of speech kept for each shot
+) -> int:
     "Shots that fit the context at once, with a frame and some speech each"
-    two,three = (room(tokenizer, model, cfg, ['word '*words]*n) for n in (2, 3))
-    return max(2, 2+two//(two-three))
+    two, three = (room(tokenizer, model, cfg, ['word ' * words] * n) for n in (2, 3))
+    return max(2, 2 + two // (two - three))
+
 
 def questions(
-    base:dict,   # What all records share: video, fps
-    shots:list,  # [(start, end), …]
-    times:list,  # [(t0, t1), …]
-    speech:list, # Of each shot
-    most:int,    # Shots that fit a summary at once
-    above:int    # Parts that fit a summary of summaries
-)->list:         # Records; a summary of summaries names in `of` the records that it is made from
+    base: dict,  # What all records share: video, fps
+    shots: list,  # [(start, end), …]
+    times: list,  # [(t0, t1), …]
+    speech: list,  # Of each shot
+    most: int,  # Shots that fit a summary at once
+    above: int,  # Parts that fit a summary of summaries
+) -> list:  # Records; a summary of summaries names in `of` the records that it is made from
     "Records that tell a video: a caption for each shot, and summaries, the last of which is of the whole"
-    recs = [dict(base, id=f'v/caption/{i}', task='caption', shots=[list(s)], seconds=[t], asr=[a]) for i,(s,t,a) in enumerate(zip(shots, times, speech), 1)]
-    if len(shots)==1: return recs
-    level,items,of = 1, [(list(s), t) for s,t in zip(shots, times)], None
+    recs = [
+        dict(base, id=f'v/caption/{i}', task='caption', shots=[list(s)], seconds=[t], asr=[a])
+        for i, (s, t, a) in enumerate(zip(shots, times, speech), 1)
+    ]
+    if len(shots) == 1:
+        return recs
+    level, items, of = 1, [(list(s), t) for s, t in zip(shots, times)], None
     while True:
-        groups = np.array_split(np.arange(len(items)), -(-len(items)//(most if level==1 else above)))
+        groups = np.array_split(np.arange(len(items)), -(-len(items) // (most if level == 1 else above)))
         made = []
-        for j,g in enumerate(groups, 1):
-            rec = dict(base, id='v/summary' if len(groups)==1 else f'v/part/{level}.{j}', task='summary', shots=[items[i][0] for i in g], seconds=[items[i][1] for i in g])
-            made.append(rec | (dict(asr=[speech[i] for i in g]) if level==1 else dict(asr=['']*len(g), parts=True, of=[of[i] for i in g])))
+        for j, g in enumerate(groups, 1):
+            rec = dict(
+                base,
+                id='v/summary' if len(groups) == 1 else f'v/part/{level}.{j}',
+                task='summary',
+                shots=[items[i][0] for i in g],
+                seconds=[items[i][1] for i in g],
+            )
+            made.append(
+                rec
+                | (
+                    dict(asr=[speech[i] for i in g])
+                    if level == 1
+                    else dict(asr=[''] * len(g), parts=True, of=[of[i] for i in g])
+                )
+            )
         recs += made
-        if len(groups)==1: return recs
-        span = lambda xs: ((min(a for (a,_),_ in xs), max(b for (_,b),_ in xs)), (min(t for _,(t,_) in xs), max(t for _,(_,t) in xs)))
-        items = [(list(f), t) for f,t in (span([items[i] for i in g]) for g in groups)]
-        of,level = [r['id'] for r in made], level+1
+        if len(groups) == 1:
+            return recs
+        span = lambda xs: (
+            (min(a for (a, _), _ in xs), max(b for (_, b), _ in xs)),
+            (min(t for _, (t, _) in xs), max(t for _, (_, t) in xs)),
+        )
+        items = [(list(f), t) for f, t in (span([items[i] for i in g]) for g in groups)]
+        of, level = [r['id'] for r in made], level + 1
 
 # %% ../nbs/07_caption.ipynb #07-013
 class Seen:
     "Frames of one video as the tower sees them, kept while they are needed; stands in for `FrameBank` in `predict`"
-    def __init__(self, model): self.model,self.raw,self.kept = model,{},{}
+
+    def __init__(self, model):
+        self.model, self.raw, self.kept = model, {}, {}
+
     def add(self, video, idxs):
         new = [k for k in dict.fromkeys(idxs) if k not in self.kept]
-        if new: self.kept.update(zip(new, self.model.see(np.stack([self.raw[k] for k in new]))))
-        for k in new: del self.raw[k]
+        if new:
+            self.kept.update(zip(new, self.model.see(np.stack([self.raw[k] for k in new]))))
+        for k in new:
+            del self.raw[k]
+
     def fill(self, want, *args, **kwargs):
-        for v,ks in want.items(): self.add(v, ks)
+        for v, ks in want.items():
+            self.add(v, ks)
         return {}
+
     def get(self, video, idxs):
         import torch
+
         return torch.stack([self.kept[k] for k in idxs])
-    def keep_only(self, needed): self.raw,self.kept = ({k:x for k,x in d.items() if k in needed} for d in (self.raw, self.kept))
+
+    def keep_only(self, needed):
+        self.raw, self.kept = ({k: x for k, x in d.items() if k in needed} for d in (self.raw, self.kept))
+
 
 def answer(
-    path,               # A video file
-    model, tokenizer,
-    recs:list,          # From `questions`
-    cfg,                # `EvaluateCfg`
-    shown:list=(),      # Frame numbers to show
-    show=None,          # Called with frame number and picture
-    done:Journal=None,  # Answers so far
-    watch=lambda n: None# Called with the number of records answered
-)->dict:                # id -> text; a summary that does not fit is None
+    path,  # A video file
+    model,
+    tokenizer,
+    recs: list,  # From `questions`
+    cfg,  # `EvaluateCfg`
+    shown: list = (),  # Frame numbers to show
+    show=None,  # Called with frame number and picture
+    done: Journal = None,  # Answers so far
+    watch=lambda n: None,  # Called with the number of records answered
+) -> dict:  # id -> text; a summary that does not fit is None
     "Answer records of one video in one decode, in memory that does not grow with it"
     from shotluck.encode import TooLong
     from shotluck.evaluate import inputs_of, predict
-    texts,need,ready_at = {}, {}, {}
+
+    texts, need, ready_at = {}, {}, {}
     for r in recs:
-        if done is not None and r['id'] in done: texts[r['id']] = done[r['id']]['value']; continue
-        try: need[r['id']] = {k for s in inputs_of(r, tokenizer, model, cfg)[0].frames for k in s}
+        if done is not None and r['id'] in done:
+            texts[r['id']] = done[r['id']]['value']
+            continue
+        try:
+            need[r['id']] = {k for s in inputs_of(r, tokenizer, model, cfg)[0].frames for k in s}
         except TooLong:
-            if r['task']!='summary': raise
+            if r['task'] != 'summary':
+                raise
             texts[r['id']] = None
             continue
-        ready_at[r['id']] = max([*need[r['id']], *(ready_at.get(o, 0) for o in r.get('of', ()))])          # recs come before what is made of them
+        # recs come before what is made of them
+        ready_at[r['id']] = max([*need[r['id']], *(ready_at.get(o, 0) for o in r.get('of', ()))])
     watch(len(texts))
-    waiting = sorted((r for r in recs if r['id'] not in texts), key=lambda r: ready_at[r['id']])         # stable: parts stay before what is made of them
+    # stable: parts stay before what is made of them
+    waiting = sorted((r for r in recs if r['id'] not in texts), key=lambda r: ready_at[r['id']])
     seen = Seen(model)
+
     def keep(r, text):
         texts[r['id']] = text
-        if done is not None: done.add(dict(id=r['id'], value=text))
+        if done is not None:
+            done.add(dict(id=r['id'], value=text))
         watch(1)
+
     def flush(n):
-        now,waiting[:] = waiting[:n], waiting[n:]
-        caps = [r for r in now if r['task']=='caption']
-        seen.add(None, sorted(seen.raw))                                                                 # those of summaries too: features are smaller than frames
+        now, waiting[:] = waiting[:n], waiting[n:]
+        caps = [r for r in now if r['task'] == 'caption']
+        seen.add(None, sorted(seen.raw))  # those of summaries too: features are smaller than frames
         if caps:
             said = predict(model, tokenizer, caps, Path(path).parent, cfg, bank=seen)
-            for r in caps: keep(r, said[r['id']])
-        for r in (r for r in now if r['task']=='summary'):
-            if 'of' in r: r = dict(r, asr=[texts[o] or '' for o in r['of']])
-            if len(r.get('of', ()))==1: keep(r, r['asr'][0]); continue
+            for r in caps:
+                keep(r, said[r['id']])
+        for r in (r for r in now if r['task'] == 'summary'):
+            if 'of' in r:
+                r = dict(r, asr=[texts[o] or '' for o in r['of']])
+            if len(r.get('of', ())) == 1:
+                keep(r, r['asr'][0])
+                continue
             keep(r, predict(model, tokenizer, [r], Path(path).parent, cfg, bank=seen)[r['id']])
         seen.keep_only(set().union(*(need[r['id']] for r in waiting)))
+
     wanted = set().union(*(need[r['id']] for r in waiting))
-    for k,frame,picture in supervised_iter(iter_pictures, path, wanted, model.config.vision_config.image_size, shown):
-        if frame is not None: seen.raw[k] = frame
-        if picture is not None: show(k, picture)
-        n = sum(1 for _ in itertools.takewhile(lambda r: ready_at[r['id']]<=k, waiting))
-        if n>=cfg.batch: flush(n)
-    if waiting: flush(len(waiting))
+    for k, frame, picture in supervised_iter(iter_pictures, path, wanted, model.config.vision_config.image_size, shown):
+        if frame is not None:
+            seen.raw[k] = frame
+        if picture is not None:
+            show(k, picture)
+        n = sum(1 for _ in itertools.takewhile(lambda r: ready_at[r['id']] <= k, waiting))
+        if n >= cfg.batch:
+            flush(n)
+    if waiting:
+        flush(len(waiting))
     return texts
 
 # %% ../nbs/07_caption.ipynb #07-013d
-NANO_NOTE = ("The model nano only knows moving shapes: of anything else its words mean nothing. For real captions name a real model: --model RichardLuo/Shotluck-Holmes-3.1, or --model and the folder of one that you fine-tuned.")
-LOG = '.shotluck-caption.jsonl' # In each folder of results: what was made, of which video, with which settings
+NANO_NOTE = "The model nano only knows moving shapes: of anything else its words mean nothing. For real captions name a real model: --model RichardLuo/Shotluck-Holmes-3.1, or --model and the folder of one that you fine-tuned."
+# In each folder of results: what was made, of which video, with which settings
+LOG = '.shotluck-caption.jsonl'
 
-def _rows(rows): # Of a log; it may come from a stranger, so only what is as we write it counts
-    def ours(f): return isinstance(f, str) and (name := os.fsdecode(unquote_to_bytes(f)))==os.path.basename(name) and name not in ('','.','..')
-    return [dict(key='', video='')|r for r in rows if isinstance(r.get('files'), list) and all(map(ours, r['files'])) and all(isinstance(r.get(k, ''), str) for k in ('key','video','path'))]
 
-def subtitles_beside(path)->list: # [Path, …]; those that we wrote ourselves are none
+def _rows(rows):  # Of a log; it may come from a stranger, so only what is as we write it counts
+    def ours(f):
+        return (
+            isinstance(f, str)
+            and (name := os.fsdecode(unquote_to_bytes(f))) == os.path.basename(name)
+            and name not in ('', '.', '..')
+        )
+
+    return [
+        dict(key='', video='') | r
+        for r in rows
+        if isinstance(r.get('files'), list)
+        and all(map(ours, r['files']))
+        and all(isinstance(r.get(k, ''), str) for k in ('key', 'video', 'path'))
+    ]
+
+
+def subtitles_beside(path) -> list:  # [Path, …]; those that we wrote ourselves are none
     "Subtitle files of the same name beside a video: film.srt, film.VTT, film.en.srt, film.pt_BR.ass …"
     path = Path(path)
-    ours = {f for r in _rows(Journal.peek(path.parent/LOG)) for f in r['files']}                                   # names are noted as in a URL, since they may hold any bytes
-    fits = re.compile(re.escape(path.stem)+r'(\.[a-z]{2,3}([-_][a-z0-9]+)*)?\.(srt|vtt|ass|ssa)', re.S|re.I)
-    def is_speech(f): return fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file() and not written_by_us(f)
-    return sorted(filter(is_speech, path.parent.iterdir()), key=lambda f: (f.stem!=path.stem, f.name))
+    # names are noted as in a URL, since they may hold any bytes
+    ours = {f for r in _rows(Journal.peek(path.parent / LOG)) for f in r['files']}
+    fits = re.compile(re.escape(path.stem) + r'(\.[a-z]{2,3}([-_][a-z0-9]+)*)?\.(srt|vtt|ass|ssa)', re.S | re.I)
+
+    def is_speech(f):
+        return (
+            fits.fullmatch(f.name) and quote(os.fsencode(f.name)) not in ours and f.is_file() and not written_by_us(f)
+        )
+
+    return sorted(filter(is_speech, path.parent.iterdir()), key=lambda f: (f.stem != path.stem, f.name))
+
 
 def hear(path, times, cfg, transcriber=None, watch=None):
     "What is said in each shot, and where that was found"
     info = supervised(probe, path)
     pictures = info.times[0], info.duration
+
     def read(file):
-        lines,note = load_subtitles(file)
+        lines, note = load_subtitles(file)
         return speech_of(lines, times, pictures), f'{display_name(file)} ({note})' if note else display_name(file)
-    if cfg.speech=='whisper' or transcriber:
+
+    if cfg.speech == 'whisper' or transcriber:
         words = transcribe(path, transcriber or whisper(cfg.whisper, cfg.device), watch=watch) if info.has_audio else []
         return speech_of(words, times, pictures), f'whisper {cfg.whisper}' if words else 'none heard'
-    if cfg.speech not in ('auto','none'): return read(cfg.speech)
-    for file in subtitles_beside(path)[:1] if cfg.speech=='auto' else []:
-        try: return read(file)
-        except ValueError: return ['']*len(times), f'none: {display_name(file)} holds no subtitles'
-    return ['']*len(times), 'none'
+    if cfg.speech not in ('auto', 'none'):
+        return read(cfg.speech)
+    for file in subtitles_beside(path)[:1] if cfg.speech == 'auto' else []:
+        try:
+            return read(file)
+        except ValueError:
+            return [''] * len(times), f'none: {display_name(file)} holds no subtitles'
+    return [''] * len(times), 'none'
 
 # %% ../nbs/07_caption.ipynb #07-013e
 def caption_video(
-    path,              # A video file
-    model, tokenizer,
-    cfg=None,          # `CaptionCfg`; None: its defaults
-    shots:list=None,   # [(start, end), …]; None: as `cfg.shots` says
-    speech:list=None,  # Text said in each shot; None: as `cfg.speech` says
-    note:str='',       # Said plainly near the top of the page
+    path,  # A video file
+    model,
+    tokenizer,
+    cfg=None,  # `CaptionCfg`; None: its defaults
+    shots: list = None,  # [(start, end), …]; None: as `cfg.shots` says
+    speech: list = None,  # Text said in each shot; None: as `cfg.speech` says
+    note: str = '',  # Said plainly near the top of the page
     transcriber=None,  # Hears speech in the place of faster-whisper, as `transcribe` takes it
-    done:Journal=None, # What an earlier, interrupted run found out; None: nothing is kept
-    name:str=None      # On the progress bar; None: the file's
-)->Storyboard:
+    done: Journal = None,  # What an earlier, interrupted run found out; None: nothing is kept
+    name: str = None,  # On the progress bar; None: the file's
+) -> Storyboard:
     "Tell a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector"
     from shotluck.evaluate import EvaluateCfg
-    cfg,path = cfg or CaptionCfg(), Path(path).absolute()
-    info,before = supervised(probe, path), path.stat()
+
+    cfg, path = cfg or CaptionCfg(), Path(path).absolute()
+    info, before = supervised(probe, path), path.stat()
     bar = partial(tqdm, disable=cfg.quiet or None, leave=False, dynamic_ncols=True)
     label = lambda stage: f'{name or display_name(path)}: {stage}'
-    def once(id, make): # What the journal has, else found now
-        if done is None: return make()
-        if id not in done: done.add(dict(id=id, value=make()))
+
+    def once(id, make):  # What the journal has, else found now
+        if done is None:
+            return make()
+        if id not in done:
+            done.add(dict(id=id, value=make()))
         return done[id]['value']
+
     how = 'given' if shots else cfg.shots
     where = getattr(model, 'name_or_path', '')
-    is_nano = cfg.model=='nano' and (where=='nano' or os.path.realpath(where)==os.path.realpath(str(files('shotluck')/'data'/'nano')))
-    shots = [Shot(*s) for s in shots or once('shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, lambda it: bar(it, total=info.frames, desc=label('shots'), unit='frame')))]
+    is_nano = cfg.model == 'nano' and (
+        where == 'nano' or os.path.realpath(where) == os.path.realpath(str(files('shotluck') / 'data' / 'nano'))
+    )
+    shots = [
+        Shot(*s)
+        for s in shots
+        or once(
+            'shots',
+            lambda: find_shots(
+                path, cfg.shots, cfg.min_shot, lambda it: bar(it, total=info.frames, desc=label('shots'), unit='frame')
+            ),
+        )
+    ]
     edge = [*info.times.tolist(), info.duration]
-    times = [(edge[s], edge[e]) for s,e in shots]
+    times = [(edge[s], edge[e]) for s, e in shots]
     heard = 'given'
     if speech is None:
         with bar(total=round(info.duration), desc=label('speech'), unit='s') as b:
-            speech,heard = once('speech', lambda: hear(path, times, cfg, transcriber, lambda t: b.update(round(t)-b.n)))
+            speech, heard = once(
+                'speech', lambda: hear(path, times, cfg, transcriber, lambda t: b.update(round(t) - b.n))
+            )
     ecfg = EvaluateCfg(frames=cfg.frames, batch=cfg.batch, quiet=True)
     spoken = 12 if any(speech) else 0
-    whole = room(tokenizer, model, ecfg, [' '.join(a.split()[:spoken]) for a in speech])>=0                # most shots say little
-    recs = questions(dict(video='v', fps=info.fps), shots, times, speech, len(shots) if whole else fits(tokenizer, model, ecfg, spoken), fits(tokenizer, model, ecfg, 60))
+    # most shots say little
+    whole = room(tokenizer, model, ecfg, [' '.join(a.split()[:spoken]) for a in speech]) >= 0
+    recs = questions(
+        dict(video='v', fps=info.fps),
+        shots,
+        times,
+        speech,
+        len(shots) if whole else fits(tokenizer, model, ecfg, spoken),
+        fits(tokenizer, model, ecfg, 60),
+    )
     keys = KeyFrames(shots)
-    with bar(total=len(recs), desc=label('captions'), unit='caption') as b: texts = answer(path, model, tokenizer, recs, ecfg, keys.of, keys, done, b.update)
-    told = [Told(i, s, e, *t, a, texts[f'v/caption/{i}'], keys.best[i-1][2], keys.best[i-1][1]) for i,((s,e),t,a) in enumerate(zip(shots, times, speech), 1)]
-    parts = [dict(start=r['shots'][0][0], end=max(e for _,e in r['shots']), t0=r['seconds'][0][0], t1=max(t for _,t in r['seconds']), summary=texts[r['id']] or '') for r in recs if r['id'].startswith('v/part/1.')]
-    summary = texts['v/summary'] if len(shots)>1 else told[0].caption
+    with bar(total=len(recs), desc=label('captions'), unit='caption') as b:
+        texts = answer(path, model, tokenizer, recs, ecfg, keys.of, keys, done, b.update)
+    told = [
+        Told(i, s, e, *t, a, texts[f'v/caption/{i}'], keys.best[i - 1][2], keys.best[i - 1][1])
+        for i, ((s, e), t, a) in enumerate(zip(shots, times, speech), 1)
+    ]
+    parts = [
+        dict(
+            start=r['shots'][0][0],
+            end=max(e for _, e in r['shots']),
+            t0=r['seconds'][0][0],
+            t1=max(t for _, t in r['seconds']),
+            summary=texts[r['id']] or '',
+        )
+        for r in recs
+        if r['id'].startswith('v/part/1.')
+    ]
+    summary = texts['v/summary'] if len(shots) > 1 else told[0].caption
     after = path.stat()
-    notes = [note or (NANO_NOTE if is_nano else ''), f'{TRUNCATED.capitalize()}.' if info.truncated else '', '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
-             '' if (after.st_size, after.st_mtime_ns)==(before.st_size, before.st_mtime_ns) else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.']
+    notes = [
+        note or (NANO_NOTE if is_nano else ''),
+        f'{TRUNCATED.capitalize()}.' if info.truncated else '',
+        '' if summary is not None else f'There is no summary: {len(shots)} shots do not fit the model at once.',
+        ''
+        if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        else f'The file changed while it was read; this tells its first {timecode(info.duration, full=False)}.',
+    ]
     from shotluck import __version__
-    meta = dict(model=cfg.model if is_nano or cfg.model!='nano' else where or 'given', shots=how, min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '', speech=heard, frames_a_shot=cfg.frames or model.frames, date=date.today().isoformat(), made_with=f'shotluck {__version__}')
-    return Storyboard(path, told, summary or '', info, {k:v for k,v in meta.items() if v!=''}, ' '.join(n for n in notes if n), parts)
+
+    meta = dict(
+        model=cfg.model if is_nano or cfg.model != 'nano' else where or 'given',
+        shots=how,
+        min_shot=cfg.min_shot if how not in ('given',) and not how.endswith('.csv') else '',
+        speech=heard,
+        frames_a_shot=cfg.frames or model.frames,
+        date=date.today().isoformat(),
+        made_with=f'shotluck {__version__}',
+    )
+    return Storyboard(
+        path,
+        told,
+        summary or '',
+        info,
+        {k: v for k, v in meta.items() if v != ''},
+        ' '.join(n for n in notes if n),
+        parts,
+    )
 
 # %% ../nbs/07_caption.ipynb #07-016
-def videos_in(paths:list)->list:
+def videos_in(paths: list) -> list:
     "The video files named, and those in the folders named, each once"
     found = {}
     for p in map(Path, paths):
-        if p.is_dir(): warn_passed_over(p)
+        if p.is_dir():
+            warn_passed_over(p)
         inside = [f for f in folder_videos(p) if f.is_file()] if p.is_dir() else [p]
-        if not inside: raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
-        for f in inside: found.setdefault(f.resolve(), f)
+        if not inside:
+            raise ValueError(f"{p}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
+        for f in inside:
+            found.setdefault(f.resolve(), f)
     return list(found.values())
 
+
 def result_names(
-    videos:list, # Paths
-    out          # Folder for all results; None: beside each video
-)->dict:         # video -> name of its results, without an ending
+    videos: list,  # Paths
+    out,  # Folder for all results; None: beside each video
+) -> dict:  # video -> name of its results, without an ending
     "Names that tell the results in one folder apart: two videos of one name have their folders or their endings in it"
     folders = {}
-    for v in videos: folders.setdefault(out or v.parent, []).append(v)
+    for v in videos:
+        folders.setdefault(out or v.parent, []).append(v)
     names = {}
     for group in folders.values():
-        absolute = {v:os.path.abspath(v) for v in group}
+        absolute = {v: os.path.abspath(v) for v in group}
         root = os.path.commonpath([os.path.dirname(p) for p in absolute.values()])
         short = short_names(os.path.relpath(p, root) for p in absolute.values())
-        names |= {v:short[os.path.relpath(p, root)] for v,p in absolute.items()}
+        names |= {v: short[os.path.relpath(p, root)] for v, p in absolute.items()}
     return names
 
-def _mark(path): # What tells one input from another: of a file what it holds, of a folder what is in it
-    if os.path.isdir(path): return ' '.join(map(_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
+
+def _mark(path):  # What tells one input from another: of a file what it holds, of a folder what is in it
+    if os.path.isdir(path):
+        return ' '.join(map(_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
     return content_mark(path) if os.path.isfile(path) else str(path)
 
-def _key(video, cfg, made=None, mark=None): # Names what a video holds (`mark`, if that is known), and all that changes what is told of it
-    inputs = {k:_mark(v) if v else '' for k,v in settings(cfg).items() if k in ('shots','speech','whisper')}
-    subtitles = [_mark(s) for s in subtitles_beside(video)[:1]] if cfg.speech=='auto' else []
-    how = {k:v for k,v in settings(cfg).items() if k in ('min_shot','frames','dtype')}
-    return ids_hash([mark or _mark(video), *(f'subtitles {s}' for s in subtitles), *(f'{k}={v}' for k,v in (inputs|how).items()), *(made() if made else made_of(cfg.model))])
+
+def _key(
+    video, cfg, made=None, mark=None
+):  # Names what a video holds (`mark`, if that is known), and all that changes what is told of it
+    inputs = {k: _mark(v) if v else '' for k, v in settings(cfg).items() if k in ('shots', 'speech', 'whisper')}
+    subtitles = [_mark(s) for s in subtitles_beside(video)[:1]] if cfg.speech == 'auto' else []
+    how = {k: v for k, v in settings(cfg).items() if k in ('min_shot', 'frames', 'dtype')}
+    return ids_hash(
+        [
+            mark or _mark(video),
+            *(f'subtitles {s}' for s in subtitles),
+            *(f'{k}={v}' for k, v in (inputs | how).items()),
+            *(made() if made else made_of(cfg.model)),
+        ]
+    )
 
 # %% ../nbs/07_caption.ipynb #07-016a
-class ModelError(Exception): "The model cannot be loaded, so no video can be told"
+class ModelError(Exception):
+    "The model cannot be loaded, so no video can be told"
 
-class _Results: # What the log of a folder says of one video
+
+class _Results:  # What the log of a folder says of one video
     def __init__(self, video, folder, cfg, name='', made=None):
-        self.video,self.folder,self.cfg = Path(os.path.abspath(video)), Path(folder), cfg
-        try: self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e: raise self.unwritable(e) from None
-        supervised(probe, self.video)                                                    # a broken file costs no model
-        self.name,self.mark = name or self.video.stem, content_mark(self.video)
+        self.video, self.folder, self.cfg = Path(os.path.abspath(video)), Path(folder), cfg
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise self.unwritable(e) from None
+        supervised(probe, self.video)  # a broken file costs no model
+        self.name, self.mark = name or self.video.stem, content_mark(self.video)
         self.key = _key(self.video, cfg, made, self.mark)
-        self.journal = self.folder/f'.shotluck-{self.key}.journal'                       # what an interrupted run found out
+        # what an interrupted run found out
+        self.journal = self.folder / f'.shotluck-{self.key}.journal'
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quote(os.fsencode(self.src))
 
-    def unwritable(self, e): return ValueError(f"{self.video}: cannot write to {self.folder} ({e.strerror}); name another folder with --out")
+    def unwritable(self, e):
+        return ValueError(f"{self.video}: cannot write to {self.folder} ({e.strerror}); name another folder with --out")
 
-    def log(self): # Held for a moment only, so that many processes can write to one folder
-        try: return Journal(self.folder/LOG, wait=60)
-        except OSError as e: raise self.unwritable(e) from None
+    def log(self):  # Held for a moment only, so that many processes can write to one folder
+        try:
+            return Journal(self.folder / LOG, wait=60)
+        except OSError as e:
+            raise self.unwritable(e) from None
 
-    def owners(self, log): return {f:r for r in _rows(log.rows.values()) for f in r['files']}
-    def is_mine(self, row): return row['video'] in (self.mark, quote(os.fsencode(self.video.resolve()))) or row.get('path')==self.path
-    def file(self, quoted): return self.folder/os.fsdecode(unquote_to_bytes(quoted))
+    def owners(self, log):
+        return {f: r for r in _rows(log.rows.values()) for f in r['files']}
 
-    def free_names(self, log): # Of the results: files that are not there, or that we made of this video
+    def is_mine(self, row):
+        return row['video'] in (self.mark, quote(os.fsencode(self.video.resolve()))) or row.get('path') == self.path
+
+    def file(self, quoted):
+        return self.folder / os.fsdecode(unquote_to_bytes(quoted))
+
+    def free_names(self, log):  # Of the results: files that are not there, or that we made of this video
         owners = self.owners(log)
+
         def free(p):
             row = owners.get(quote(os.fsencode(p.name)))
-            if row: return self.is_mine(row) or row.get('whole', True) and not p.exists()
+            if row:
+                return self.is_mine(row) or row.get('whole', True) and not p.exists()
             return not p.exists()
+
         stems = [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]
         for stem in stems:
-            if len(os.fsencode(stem))>230: stem = f'{stem[:50]}-{ids_hash([stem])}'
-            out = [self.folder/f'{stem}.{f}' for f in self.cfg.formats]
-            if all(map(free, out)): return out
-        raise ValueError(f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out")
+            if len(os.fsencode(stem)) > 230:
+                stem = f'{stem[:50]}-{ids_hash([stem])}'
+            out = [self.folder / f'{stem}.{f}' for f in self.cfg.formats]
+            if all(map(free, out)):
+                return out
+        raise ValueError(
+            f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out"
+        )
 
-    def note(self, log, files, whole): # The row of this video: what was there stays in it
+    def note(self, log, files, whole):  # The row of this video: what was there stays in it
         id = f'{self.key} {self.path}'
         before = log[id]['files'] if id in log else []
-        log.add(dict(id=id, key=self.key, video=self.mark, path=self.path, files=sorted({*before, *(quote(os.fsencode(p.name)) for p in files)}), whole=whole))
+        log.add(
+            dict(
+                id=id,
+                key=self.key,
+                video=self.mark,
+                path=self.path,
+                files=sorted({*before, *(quote(os.fsencode(p.name)) for p in files)}),
+                whole=whole,
+            )
+        )
 
-    def found(self): # The results that are there, [] if not all are; those of a video that is not where it was any more go with it
+    def found(
+        self,
+    ):  # The results that are there, [] if not all are; those of a video that is not where it was any more go with it
         with self.log() as log:
             owners = self.owners(log)
             for row in _rows(log.rows.values()):
-                if row['key']!=self.key or not row.get('whole', True): continue
-                have = {p.suffix[1:]:p for f in row['files'] if owners[f]['video']==row['video'] and (p := self.file(f)).exists()}
-                if not set(self.cfg.formats)<=set(have): continue
-                here = row.get('path')==self.path
-                if not here and _mark(self.file(row.get('path', '')))==self.mark: continue                # a copy, which has its own results
+                if row['key'] != self.key or not row.get('whole', True):
+                    continue
+                have = {
+                    p.suffix[1:]: p
+                    for f in row['files']
+                    if owners[f]['video'] == row['video'] and (p := self.file(f)).exists()
+                }
+                if not set(self.cfg.formats) <= set(have):
+                    continue
+                here = row.get('path') == self.path
+                # a copy, which has its own results
+                if not here and _mark(self.file(row.get('path', ''))) == self.mark:
+                    continue
                 self.clear()
                 return [have[f] for f in self.cfg.formats] if here else self.adopt(log, row, have)
         return []
 
-    def clear(self): # What a run left that was killed after its results were whole; if another process holds it, that one clears it
+    def clear(
+        self,
+    ):  # What a run left that was killed after its results were whole; if another process holds it, that one clears it
         left = self.journal, self.journal.with_name(f'{self.journal.name}.lock')
-        if not any(p.exists() for p in left): return
-        with suppress(ValueError), Journal(self.journal) as journal: journal.finish()
+        if not any(p.exists() for p in left):
+            return
+        with suppress(ValueError), Journal(self.journal) as journal:
+            journal.finish()
 
-    def adopt(self, log, row, have): # Results made when the video lay elsewhere or had another name
+    def adopt(self, log, row, have):  # Results made when the video lay elsewhere or had another name
         files = [have[f] for f in self.cfg.formats]
-        same = os.path.splitext(os.path.basename(os.fsdecode(unquote_to_bytes(row['path']))))[0]==self.video.stem
+        same = os.path.splitext(os.path.basename(os.fsdecode(unquote_to_bytes(row['path']))))[0] == self.video.stem
         names = files if same else self.free_names(log)
         self.note(log, names, False)
-        for old,new in zip(files, names):
+        for old, new in zip(files, names):
             os.replace(old, new)
-            if new.suffix=='.html': write_text(new, new.read_text(encoding='utf-8').replace(f'src="{row["path"]}"', f'src="{self.path}"'))
+            if new.suffix == '.html':
+                write_text(new, new.read_text(encoding='utf-8').replace(f'src="{row["path"]}"', f'src="{self.path}"'))
         self.note(log, names, True)
         return names
 
-    def write(self, sb): # Names are noted before anything is written to them: they are ours then, whatever happens
+    def write(self, sb):  # Names are noted before anything is written to them: they are ours then, whatever happens
         with self.log() as log:
             out = self.free_names(log)
             self.note(log, out, False)
         for p in out:
             form = p.suffix[1:]
-            write_text(p, sb.to_html(self.src) if form=='html' else getattr(sb, f'to_{form}')())
-        with self.log() as log: self.note(log, out, True)
+            write_text(p, sb.to_html(self.src) if form == 'html' else getattr(sb, f'to_{form}')())
+        with self.log() as log:
+            self.note(log, out, True)
         return out
 
+
 def caption_file(
-    video:Path,
-    folder:Path,   # For the results
-    load,          # Called without arguments, gives (model, tokenizer)
-    cfg,           # `CaptionCfg`
-    name:str=None, # On the progress bar
-    result:str='', # Name of the results, without an ending; '': the video's
-    made=None      # Called without arguments, gives what the model is made of; None: as `made_of` says
-)->tuple:          # (files, True if they were there already)
+    video: Path,
+    folder: Path,  # For the results
+    load,  # Called without arguments, gives (model, tokenizer)
+    cfg,  # `CaptionCfg`
+    name: str = None,  # On the progress bar
+    result: str = '',  # Name of the results, without an ending; '': the video's
+    made=None,  # Called without arguments, gives what the model is made of; None: as `made_of` says
+) -> tuple:  # (files, True if they were there already)
     "Tell one video and write the results, or find that this was done"
     results = _Results(video, folder, cfg, result, made)
-    if not cfg.again and (files := results.found()): return files, True
+    if not cfg.again and (files := results.found()):
+        return files, True
     with Journal(results.journal) as done:
-        model,tokenizer = load()
+        model, tokenizer = load()
         sb = caption_video(results.video, model, tokenizer, cfg, done=done, name=name)
         files = results.write(sb)
         done.finish()
     return files, False
 
+
 def caption_files(
-    paths:list, # Videos and folders
-    out,        # Folder for the results; None: beside each video
-    cfg         # `CaptionCfg`
-)->tuple:       # (files that are there now, one line for each video that failed, videos that were finished before)
+    paths: list,  # Videos and folders
+    out,  # Folder for the results; None: beside each video
+    cfg,  # `CaptionCfg`
+) -> tuple:  # (files that are there now, one line for each video that failed, videos that were finished before)
     "Tell many videos; one that fails costs the others nothing"
     from functools import lru_cache
-    def once(func): # Of a model that cannot be had, no video can be told
+
+    def once(func):  # Of a model that cannot be had, no video can be told
         @lru_cache
         def call():
-            try: return func()
-            except (ValueError, OSError) as e: raise ModelError(e) from None
+            try:
+                return func()
+            except (ValueError, OSError) as e:
+                raise ModelError(e) from None
+
         return call
+
     @once
     def load():
-        with uninterrupted(): from shotluck.model import load_model
+        with uninterrupted():
+            from shotluck.model import load_model
         return load_model(cfg.model, dtype=cfg.dtype, device=cfg.device)
+
     made = once(lambda: made_of(cfg.model))
-    written,failed,skipped,videos = {}, {}, [], videos_in(paths)
+    written, failed, skipped, videos = {}, {}, [], videos_in(paths)
     names = result_names(videos, out)
-    def attempt(v, func): # What `func` gives, or None and why
-        try: return func()
-        except ModelError as e: raise ValueError(str(e)) from None
-        except Exception as e:                                                                          # of any kind: the other files go on, and this one is named
-            if os.environ.get('SHOTLUCK_DEBUG'): raise
+
+    def attempt(v, func):  # What `func` gives, or None and why
+        try:
+            return func()
+        except ModelError as e:
+            raise ValueError(str(e)) from None
+        except Exception as e:  # of any kind: the other files go on, and this one is named
+            if os.environ.get('SHOTLUCK_DEBUG'):
+                raise
             line = because(e) if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: {because(e)}'
             failed[v] = line if str(v) in line else f'{v}: {line}'
-    for v in videos:                                                                                    # first all that is finished: it may have moved, and its name be free for another
+
+    # first all that is finished: it may have moved, and its name be free for another
+    for v in videos:
         files = None if cfg.again else attempt(v, lambda: _Results(v, out or v.parent, cfg, names[v], made).found())
-        if files: written[v] = files; skipped.append(v)
-    for i,v in enumerate(videos, 1):
-        if v in written or v in failed: continue
-        label = f'{i}/{len(videos)} {display_name(v)}' if len(videos)>1 else None
-        if got := attempt(v, lambda: caption_file(v, out or v.parent, load, cfg, label, names[v], made)): written[v] = got[0]
+        if files:
+            written[v] = files
+            skipped.append(v)
+    for i, v in enumerate(videos, 1):
+        if v in written or v in failed:
+            continue
+        label = f'{i}/{len(videos)} {display_name(v)}' if len(videos) > 1 else None
+        if got := attempt(v, lambda: caption_file(v, out or v.parent, load, cfg, label, names[v], made)):
+            written[v] = got[0]
     return [f for v in videos for f in written.get(v, [])], [failed[v] for v in videos if v in failed], skipped
+
 
 @command
 @delegates(CaptionCfg)
 def main(
-    paths:Param('Videos, and folders of videos', str, nargs='+'),
-    out:str='',   # Folder for the results; empty: beside each video
-    **kwargs
+    paths: Param('Videos, and folders of videos', str, nargs='+'),
+    out: str = '',  # Folder for the results; empty: beside each video
+    **kwargs,
 ):
     "Tell a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
-    for f,ends in ((cfg.speech, ('.srt','.vtt','.ass','.ssa')), (cfg.shots, ('.csv',))):
-        if f.lower().endswith(ends) and not os.path.isfile(f): raise ValueError(f"{f}: no such file")
-    written,failed,skipped = caption_files(paths, out, cfg)
+    for f, ends in ((cfg.speech, ('.srt', '.vtt', '.ass', '.ssa')), (cfg.shots, ('.csv',))):
+        if f.lower().endswith(ends) and not os.path.isfile(f):
+            raise ValueError(f"{f}: no such file")
+    written, failed, skipped = caption_files(paths, out, cfg)
     show = lambda x: os.fsencode(x).decode('utf-8', 'replace')
-    for v in skipped: print(f'{show(v)}: finished before, left as it is; --again does it anew', file=sys.stderr)
-    for f in failed: print(f.encode('utf-8', 'replace').decode(), file=sys.stderr)
+    for v in skipped:
+        print(f'{show(v)}: finished before, left as it is; --again does it anew', file=sys.stderr)
+    for f in failed:
+        print(f.encode('utf-8', 'replace').decode(), file=sys.stderr)
     print('\n'.join(map(show, written)) or 'nothing was written')
     return int(bool(failed) or not written)

@@ -12,34 +12,71 @@ from pathlib import Path
 
 # %% ../nbs/09_cli.ipynb #09-004
 def run(
-    stage:str,          # Module of shotluck
-    function:str='main' # Its command
+    stage: str,  # Module of shotluck
+    function: str = 'main',  # Its command
 ):
     "Import a stage and call its command"
     name = Path(sys.argv[0]).name
-    def interrupted(*_): # Not as an exception: one that passes through torch's own code while that is loaded makes it abort
+
+    def interrupted(
+        *_,
+    ):  # Not as an exception: one that passes through torch's own code while that is loaded makes it abort
         os.write(2, f'{name}: interrupted before it began\n'.encode())
         os._exit(1)
+
     signal.signal(signal.SIGINT, interrupted)
     try:
         from fastcore.script import anno_parser
+
         command = getattr(import_module(f'shotluck.{stage}'), function)
     except Exception as e:
-        if os.environ.get('SHOTLUCK_DEBUG'): raise
+        if os.environ.get('SHOTLUCK_DEBUG'):
+            raise
         why = ' '.join((str(e) or type(e).__name__).split())[:600]
         sys.exit(f'{name}: cannot start, {type(e).__name__}: {why}; SHOTLUCK_DEBUG=1 shows where')
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    parsed = vars(anno_parser(command.__wrapped__, name).parse_args())       # what call_parse does for a command that is a script itself
-    for extra in ('pdb','xtra'): parsed.pop(extra, None)
+    # what call_parse does for a command that is a script itself
+    parsed = vars(anno_parser(command.__wrapped__, name).parse_args())
+    for extra in ('pdb', 'xtra'):
+        parsed.pop(extra, None)
     return command.__wrapped__(**parsed)
 
-def download(): return run('download')
-def split(): return run('split')
-def convert(): return run('convert')
-def finetune(): return run('finetune')
-def evaluate(): return run('evaluate')
-def score(): return run('evaluate', 'score_main')
-def compare(): return run('evaluate', 'compare_main')
-def caption(): return run('caption')
-def describe(): return run('cost')
-def demo(): return run('demo')
+
+def download():
+    return run('download')
+
+
+def split():
+    return run('split')
+
+
+def convert():
+    return run('convert')
+
+
+def finetune():
+    return run('finetune')
+
+
+def evaluate():
+    return run('evaluate')
+
+
+def score():
+    return run('evaluate', 'score_main')
+
+
+def compare():
+    return run('evaluate', 'compare_main')
+
+
+def caption():
+    return run('caption')
+
+
+def describe():
+    return run('cost')
+
+
+def demo():
+    return run('demo')

@@ -16,316 +16,513 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from .files import LEDGER, clear_parts, command, dumpb, encoding_note, loads, read_json, safe_cell, sha256, shard_path, shard_paths, whole, write_json, alone
+from shotluck.files import (
+    LEDGER,
+    clear_parts,
+    command,
+    dumpb,
+    encoding_note,
+    loads,
+    read_json,
+    safe_cell,
+    sha256,
+    shard_path,
+    shard_paths,
+    whole,
+    write_json,
+    alone,
+)
 from .ledger import write_report
 from .split import annotated_shots, split as probe_all, clip_name
-from .tables import SPLITS, TABLES, Fault, annotation_files, iter_annotations, clip_sources, own_split, shard_of, side_files, source
-
+from shotluck.tables import (
+    SPLITS,
+    TABLES,
+    Fault,
+    annotation_files,
+    iter_annotations,
+    clip_sources,
+    own_split,
+    shard_of,
+    side_files,
+    source,
+)
 
 # %% ../nbs/03_convert.ipynb #03-005
 TASKS = ('caption', 'narration', 'summary', 'qa')
-ASK = dict(caption='Please describe this video. Do not include details that you are not sure of.',
-           narration='Please describe what is said and heard in this video. Do not include details that you are not sure of.',
-           summary='Please describe this video, shot by shot, in order. Do not include details that you are not sure of.')
+ASK = dict(
+    caption='Please describe this video. Do not include details that you are not sure of.',
+    narration='Please describe what is said and heard in this video. Do not include details that you are not sure of.',
+    summary='Please describe this video, shot by shot, in order. Do not include details that you are not sure of.',
+)
 SAID = 'This is what the speech in the video is saying: {}'
-TOLD = 'This is what happens in this part of the video: {}'     # for a summary of summaries: `asr` then holds what was told of each part
+# for a summary of summaries: `asr` then holds what was told of each part
+TOLD = 'This is what happens in this part of the video: {}'
 
-def one_line(text:str)->str:
+
+def one_line(text: str) -> str:
     "Text with every gap made one space"
-    if text.isprintable() and '  ' not in text and text[:1]!=' '!=text[-1:]: return text          # most texts are so; this takes half the time
+    # most texts are so; this takes half the time
+    if text.isprintable() and '  ' not in text and text[:1] != ' ' != text[-1:]:
+        return text
     return ' '.join(text.split())
 
-def plain(text)->str:
+
+def plain(text) -> str:
     "Text from data on one line, without anything that the model would take for a picture"
     return one_line(str(text).replace('<image>', '<image >')) if text else ''
 
-def _reference(record, speech): # The one prompt that the published checkpoints know: one run of frames, the speech of all shots and a full stop, also where nobody speaks
+
+def _reference(
+    record, speech
+):  # The one prompt that the published checkpoints know: one run of frames, the speech of all shots and a full stop, also where nobody speaks
     said = ' '.join(s for a in record['asr'] if (s := plain(a))) if speech else ''
-    ask = record['question'] if record['task']=='qa' else ASK['caption']
-    return '<image>'*len(record['shots'])+f'\n{ask} {SAID.format(said)}.'
+    ask = record['question'] if record['task'] == 'qa' else ASK['caption']
+    return '<image>' * len(record['shots']) + f'\n{ask} {SAID.format(said)}.'
+
 
 def prompt(
-    record:dict,         # task, shots, asr; seconds for markers; question for qa; parts: True if `asr` holds summaries of parts;
-                         # told: captions that stand in the frames' place; wording: 'reference' for the prompt of the published checkpoints
-    speech:bool=True,    # Tell what is said?
-    markers:bool=False   # Number the shots and tell their times?
-)->str:                  # With one `<image>` for each shot, unless it is told
+    record: dict,  # task, shots, asr; seconds for markers; question for qa; parts: True if `asr` holds summaries of parts;
+    # told: captions that stand in the frames' place; wording: 'reference' for the prompt of the published checkpoints
+    speech: bool = True,  # Tell what is said?
+    markers: bool = False,  # Number the shots and tell their times?
+) -> str:  # With one `<image>` for each shot, unless it is told
     "The only place that words a prompt"
-    if record.get('wording')=='reference': return _reference(record, speech)
-    n,told,form = len(record['shots']), record.get('told'), TOLD if record.get('parts') else SAID
-    pics = [plain(t) for t in told] if told else ['<image>']*n
-    if markers: pics = [f'Shot {i}, {t0:.1f} s to {t1:.1f} s:\n{pic}' for i,(pic,(t0,t1)) in enumerate(zip(pics, record['seconds']), 1)]
-    said = [form.format(s) if (s := plain(a)) else '' for a in record['asr']] if speech else ['']*n
-    ask = record['question'] if record['task']=='qa' else ASK[record['task']]
-    if n==1: return f'{pics[0]}\n{ask} {said[0]}'.strip()
-    return '\n'.join([f'{pic}\n{s}'.strip() if s else pic for pic,s in zip(pics, said)])+f'\n{ask}'
+    if record.get('wording') == 'reference':
+        return _reference(record, speech)
+    n, told, form = len(record['shots']), record.get('told'), TOLD if record.get('parts') else SAID
+    pics = [plain(t) for t in told] if told else ['<image>'] * n
+    if markers:
+        pics = [
+            f'Shot {i}, {t0:.1f} s to {t1:.1f} s:\n{pic}'
+            for i, (pic, (t0, t1)) in enumerate(zip(pics, record['seconds']), 1)
+        ]
+    said = [form.format(s) if (s := plain(a)) else '' for a in record['asr']] if speech else [''] * n
+    ask = record['question'] if record['task'] == 'qa' else ASK[record['task']]
+    if n == 1:
+        return f'{pics[0]}\n{ask} {said[0]}'.strip()
+    return '\n'.join([f'{pic}\n{s}'.strip() if s else pic for pic, s in zip(pics, said)]) + f'\n{ask}'
 
 # %% ../nbs/03_convert.ipynb #03-008
-def _list(x): return x if isinstance(x, list) else []
-def _qa(ann): # Question and answer, if the annotation is one
-    return next(((ann[q], ann.get(a)) for q,a in (('question','answer'),('Question','Answer'),('q','a'),('Q','A')) if q in ann), None)
+def _list(x):
+    return x if isinstance(x, list) else []
+
+
+def _qa(ann):  # Question and answer, if the annotation is one
+    return next(
+        (
+            (ann[q], ann.get(a))
+            for q, a in (('question', 'answer'), ('Question', 'Answer'), ('q', 'a'), ('Q', 'A'))
+            if q in ann
+        ),
+        None,
+    )
+
 
 def units(
-    ann # One annotation, as read
-)->list:# [(task, number or '', text), …]
+    ann,  # One annotation, as read
+) -> list:  # [(task, number or '', text), …]
     "The input rows that an annotation holds, whatever state it is in"
-    if not isinstance(ann, dict): return [('', '', '')]
-    if qa := _qa(ann): return [('qa', 1, qa[1])]
-    rows = [('caption', i, t) for i,t in enumerate(_list(ann.get('captions')), 1)]
-    rows += [('narration', i, t) for i,t in enumerate(_list(ann.get('audio_captions')), 1) if t]
-    if ann.get('whole_caption') is not None: rows.append(('summary', '', ann['whole_caption']))
+    if not isinstance(ann, dict):
+        return [('', '', '')]
+    if qa := _qa(ann):
+        return [('qa', 1, qa[1])]
+    rows = [('caption', i, t) for i, t in enumerate(_list(ann.get('captions')), 1)]
+    rows += [('narration', i, t) for i, t in enumerate(_list(ann.get('audio_captions')), 1) if t]
+    if ann.get('whole_caption') is not None:
+        rows.append(('summary', '', ann['whole_caption']))
     return rows or [('', '', '')]
 
+
 def fault(
-    ann # One annotation, as read
-)->str: # '' if it can be used
+    ann,  # One annotation, as read
+) -> str:  # '' if it can be used
     "What is wrong with an annotation as a whole"
-    if isinstance(ann, Fault): return str(ann)
-    if not isinstance(ann, dict): return f'an annotation is an object, this is {type(ann).__name__}'
-    if not isinstance(ann.get('video'), str): return "field 'video' is missing or no str"
-    if qa := _qa(ann): return '' if isinstance(qa[0], str) and qa[0].strip() else 'it asks nothing'
+    if isinstance(ann, Fault):
+        return str(ann)
+    if not isinstance(ann, dict):
+        return f'an annotation is an object, this is {type(ann).__name__}'
+    if not isinstance(ann.get('video'), str):
+        return "field 'video' is missing or no str"
+    if qa := _qa(ann):
+        return '' if isinstance(qa[0], str) and qa[0].strip() else 'it asks nothing'
     shots = 'times' if 'times' in ann else 'video_names'
     for k in (shots, 'captions'):
-        if k not in ann: return f'field {k!r} is missing'
-        if not isinstance(ann[k], list): return f'field {k!r} is no list'
+        if k not in ann:
+            return f'field {k!r} is missing'
+        if not isinstance(ann[k], list):
+            return f'field {k!r} is no list'
     n = len(ann[shots])
-    if not n: return 'it has no shot'
-    for k in ('captions','ASR','audio_captions'):
-        if k in ann and (not isinstance(ann[k], list) or len(ann[k])!=n): return f'{k!r} and {shots} differ in length'
-    if odd := [type(t).__name__ for t in ann.get('ASR', []) if not isinstance(t, (str,type(None)))]: return f"'ASR' holds {odd[0]}, text was expected"
+    if not n:
+        return 'it has no shot'
+    for k in ('captions', 'ASR', 'audio_captions'):
+        if k in ann and (not isinstance(ann[k], list) or len(ann[k]) != n):
+            return f'{k!r} and {shots} differ in length'
+    if odd := [type(t).__name__ for t in ann.get('ASR', []) if not isinstance(t, (str, type(None)))]:
+        return f"'ASR' holds {odd[0]}, text was expected"
     return ''
 
 # %% ../nbs/03_convert.ipynb #03-009
 def shot_faults(
-    shots:list,  # Annotated shots, None where the name could not be read
-    frames:int   # Of the video
-)->list:         # (status, reason) for each; ok with a reason is kept and noted
+    shots: list,  # Annotated shots, None where the name could not be read
+    frames: int,  # Of the video
+) -> list:  # (status, reason) for each; ok with a reason is kept and noted
     "Judge annotated shots: what holds no frame is left out, gaps and overlaps are noted and kept"
-    out,prev = [],0
+    out, prev = [], 0
     for s in shots:
-        if s is None: out.append(('bad_row', 'its name tells no frames')); continue
-        a,b = s
-        if b<=a: out.append(('bad_row', f'shot [{a}, {b}) is empty or reversed')); continue
-        if a<0 or b>frames: out.append(('bad_row', f'shot [{a}, {b}) does not lie in {frames} frames')); continue
-        out.append(('ok', '' if a==prev else f'{a-prev} frames after the last shot' if a>prev else f'{prev-a} frames shared with the last shot'))
+        if s is None:
+            out.append(('bad_row', 'its name tells no frames'))
+            continue
+        a, b = s
+        if b <= a:
+            out.append(('bad_row', f'shot [{a}, {b}) is empty or reversed'))
+            continue
+        if a < 0 or b > frames:
+            out.append(('bad_row', f'shot [{a}, {b}) does not lie in {frames} frames'))
+            continue
+        out.append(
+            (
+                'ok',
+                ''
+                if a == prev
+                else f'{a - prev} frames after the last shot'
+                if a > prev
+                else f'{prev - a} frames shared with the last shot',
+            )
+        )
         prev = b
     return out
 
 # %% ../nbs/03_convert.ipynb #03-011
 def clip_of(
-    video:str # Path of a video in its folder
-)->str:       # How its records' ids begin
+    video: str,  # Path of a video in its folder
+) -> str:  # How its records' ids begin
     "Name of a video without `.mp4`, with its folder and any other ending, so that two videos have two names"
     return str(PurePosixPath(Path(video).as_posix())).removesuffix('.mp4')
 
-def _time_state(time, status, why): # The state of a table's row, told in seconds
-    if isinstance(time, str): return 'bad_row', time
-    if status=='ok': return status, why
+
+def _time_state(time, status, why):  # The state of a table's row, told in seconds
+    if isinstance(time, str):
+        return 'bad_row', time
+    if status == 'ok':
+        return status, why
     end = 'the end' if time[1] is None else f'{time[1]:g} s'
     place = f'from {time[0]:g} s to {end}'
     return status, f'no frame begins {place}' if 'empty' in why else f'{place} is longer than the video'
 
-def _speech(ann, n): # What is said in each of n shots
+
+def _speech(ann, n):  # What is said in each of n shots
     said = ann.get('ASR')
-    if isinstance(said, str): said = [said]
-    if not isinstance(said, list) or len(said)!=n: return ['']*n
+    if isinstance(said, str):
+        said = [said]
+    if not isinstance(said, list) or len(said) != n:
+        return [''] * n
     return [t if isinstance(t, str) else '' for t in said]
 
+
 def records_of(
-    ann,         # One annotation, as read
-    video:dict   # The line of its video in shots.jsonl
+    ann,  # One annotation, as read
+    video: dict,  # The line of its video in shots.jsonl
 ):
     "Yield `(task, number, status, reason, record or None)` for each input row of an annotation"
     bad = fault(ann)
-    if bad: yield from ((t, n, 'bad_row', bad, None) for t,n,_ in units(ann)); return
+    if bad:
+        yield from ((t, n, 'bad_row', bad, None) for t, n, _ in units(ann))
+        return
     qa = _qa(ann)
-    clip,times = clip_of(ann['video']), None if qa else ann.get('times')
+    clip, times = clip_of(ann['video']), None if qa else ann.get('times')
     shots = video['shots'] if qa or times else [s and list(s) for s in annotated_shots(ann['video_names'])]
     last = max((s[1] for s in shots if s), default=0)
     state = (video['status'], video['reason'])
-    if state[0]=='ok' and not times and 'times' not in video and last>video['frames']+1: state = ('length', f"the annotation ends at frame {last-1}, the video has {video['frames']}")
-    if state[0]=='ok' and times and len(times)!=len(shots): state = ('bad_row', 'shots.jsonl has other shots of this video: another annotation names it too')
-    if state[0]!='ok': yield from ((t, n, *state, None) for t,n,_ in units(ann)); return
-    shots = [s and [s[0], min(s[1], video['frames']) if s[1]==video['frames']+1 else s[1]] for s in shots]
+    if state[0] == 'ok' and not times and 'times' not in video and last > video['frames'] + 1:
+        state = ('length', f"the annotation ends at frame {last - 1}, the video has {video['frames']}")
+    if state[0] == 'ok' and times and len(times) != len(shots):
+        state = ('bad_row', 'shots.jsonl has other shots of this video: another annotation names it too')
+    if state[0] != 'ok':
+        yield from ((t, n, *state, None) for t, n, _ in units(ann))
+        return
+    shots = [s and [s[0], min(s[1], video['frames']) if s[1] == video['frames'] + 1 else s[1]] for s in shots]
     states = shot_faults(shots, video['frames'])
-    if times: states = [_time_state(t, *s) for t,s in zip(times, states)]
-    seconds = video['seconds'] if len(video['seconds'])==len(shots) else [None]*len(shots)
+    if times:
+        states = [_time_state(t, *s) for t, s in zip(times, states)]
+    seconds = video['seconds'] if len(video['seconds']) == len(shots) else [None] * len(shots)
     asr = _speech(ann, len(shots))
-    keep = [i for i,(s,_) in enumerate(states) if s=='ok']
-    lost = len(shots)-len(keep)
-    def pick(xs, n): return xs[n-1:n] if n else [xs[i] for i in keep] if lost else xs     # of one shot, or of all that can be used
-    for task,n,text in units(ann):
-        one = n if task!='qa' else 0
-        status,why = states[n-1] if one else ('ok', f'{lost} shots left out' if lost else '') if keep else ('bad_row', 'none of its shots can be used')
-        if status!='ok': pass
-        elif not isinstance(text, str): status,why = 'bad_row', f'text expected, got {type(text).__name__}'
-        elif not text.strip() or text.lstrip()[:11].lower()=='placeholder': status,why = 'placeholder', 'no text was written for it'
-        if status!='ok': yield task, n, status, why, None; continue
-        why = '; '.join(filter(None, (state[1], why)))                       # a file that is cut short is used, and says so
-        rec = dict(id=f'{clip}/{task}/{n}' if n else f'{clip}/{task}', video=ann['video'], task=task, shots=pick(shots, one), fps=video['fps'], seconds=pick(seconds, one), asr=pick(asr, one))
-        if qa: rec['question'] = plain(qa[0])
-        rec['conversations'] = [{'from':'human', 'value':prompt(rec)}, {'from':'gpt', 'value':one_line(text)}]
+    keep = [i for i, (s, _) in enumerate(states) if s == 'ok']
+    lost = len(shots) - len(keep)
+
+    def pick(xs, n):
+        return xs[n - 1 : n] if n else [xs[i] for i in keep] if lost else xs  # of one shot, or of all that can be used
+
+    for task, n, text in units(ann):
+        one = n if task != 'qa' else 0
+        status, why = (
+            states[n - 1]
+            if one
+            else ('ok', f'{lost} shots left out' if lost else '')
+            if keep
+            else ('bad_row', 'none of its shots can be used')
+        )
+        if status != 'ok':
+            pass
+        elif not isinstance(text, str):
+            status, why = 'bad_row', f'text expected, got {type(text).__name__}'
+        elif not text.strip() or text.lstrip()[:11].lower() == 'placeholder':
+            status, why = 'placeholder', 'no text was written for it'
+        if status != 'ok':
+            yield task, n, status, why, None
+            continue
+        # a file that is cut short is used, and says so
+        why = '; '.join(filter(None, (state[1], why)))
+        rec = dict(
+            id=f'{clip}/{task}/{n}' if n else f'{clip}/{task}',
+            video=ann['video'],
+            task=task,
+            shots=pick(shots, one),
+            fps=video['fps'],
+            seconds=pick(seconds, one),
+            asr=pick(asr, one),
+        )
+        if qa:
+            rec['question'] = plain(qa[0])
+        rec['conversations'] = [{'from': 'human', 'value': prompt(rec)}, {'from': 'gpt', 'value': one_line(text)}]
         yield task, n, status, why, rec
 
 # %% ../nbs/03_convert.ipynb #03-015
-def _clip(rec, shot): return f"clips/{clip_name(rec['video'], shot)}"
+def _clip(rec, shot):
+    return f"clips/{clip_name(rec['video'], shot)}"
+
 
 def as_llava(
-    rec:dict # A record
-)->dict:
+    rec: dict,  # A record
+) -> dict:
     "LLaVA's form: one video file, one `<image>`"
-    one = len(rec['shots'])==1 and rec['task']!='qa'
+    one = len(rec['shots']) == 1 and rec['task'] != 'qa'
     said = ' '.join(filter(None, (plain(a) for a in rec['asr'])))
     ask = prompt(dict(rec, shots=rec['shots'][:1], seconds=rec['seconds'][:1], asr=[said]))
-    return dict(id=rec['id'], video=_clip(rec, rec['shots'][0]) if one else f"raw/videos/{rec['video']}", conversations=[{'from':'human', 'value':ask}, rec['conversations'][1]])
+    return dict(
+        id=rec['id'],
+        video=_clip(rec, rec['shots'][0]) if one else f"raw/videos/{rec['video']}",
+        conversations=[{'from': 'human', 'value': ask}, rec['conversations'][1]],
+    )
+
 
 def as_messages(
-    rec:dict # A record
-)->dict:
+    rec: dict,  # A record
+) -> dict:
     "The chat form: a `<video>` for each clip file"
     ask = rec['conversations'][0]['value'].replace('<video>', '<video >').replace('<image>', '<video>')
-    return dict(id=rec['id'], messages=[dict(role='user', content=ask), dict(role='assistant', content=rec['conversations'][1]['value'])], videos=[_clip(rec, s) for s in rec['shots']])
+    return dict(
+        id=rec['id'],
+        messages=[dict(role='user', content=ask), dict(role='assistant', content=rec['conversations'][1]['value'])],
+        videos=[_clip(rec, s) for s in rec['shots']],
+    )
+
 
 FORMATS = dict(llava=as_llava, messages=as_messages)
 
 # %% ../nbs/03_convert.ipynb #03-027
-def _work(tasks, job): # Annotations with their lines -> the rows of each, records as JSON
+def _work(tasks, job):  # Annotations with their lines -> the rows of each, records as JSON
     out = []
-    for ann,line in job:
-        if isinstance(line, bytes): line = loads(line)
+    for ann, line in job:
+        if isinstance(line, bytes):
+            line = loads(line)
         rows = []
         try:
-            for task,n,status,why,rec in records_of(ann, line):
-                if not task or task in tasks: rows.append((task, n, status, why, rec['id'] if rec else '', dumpb(rec) if rec else b''))
-        except Exception as e: rows = [(t, n, 'bad_row', f'{type(e).__name__}: {e}'[:200], '', b'') for t,n,_ in units(ann)]
+            for task, n, status, why, rec in records_of(ann, line):
+                if not task or task in tasks:
+                    rows.append((task, n, status, why, rec['id'] if rec else '', dumpb(rec) if rec else b''))
+        except Exception as e:
+            rows = [(t, n, 'bad_row', f'{type(e).__name__}: {e}'[:200], '', b'') for t, n, _ in units(ann)]
         out.append(rows)
     return out
 
-def _name(ann): return str(ann.get('video')) if isinstance(ann, dict) else ''
-def _is_table(file): return file.suffix.lower() in TABLES
-def _split(told, file, ann, name): # A table's column goes before its name
+
+def _name(ann):
+    return str(ann.get('video')) if isinstance(ann, dict) else ''
+
+
+def _is_table(file):
+    return file.suffix.lower() in TABLES
+
+
+def _split(told, file, ann, name):  # A table's column goes before its name
     return (_is_table(file) and isinstance(ann, dict) and ann.get('split')) or told or own_split(name)
 
+
 _first = re.compile(rb'\{"video": ?"([^"\\]*)"').match
-def _lines(shots): # {video: its line} without decoding more than the name
+
+
+def _lines(shots):  # {video: its line} without decoding more than the name
     try:
-        with open(shots, 'rb') as f: return {m[1].decode() if (m := _first(l)) else json.loads(l)['video']:l for l in f if l.endswith(b'\n')}
-    except (ValueError, KeyError) as e: raise ValueError(f"{shots}: not what shotluck-split writes ({e}); run it again") from None
-    except FileNotFoundError: raise ValueError(f"{shots}: no such file; run shotluck-split first") from None
+        with open(shots, 'rb') as f:
+            return {m[1].decode() if (m := _first(l)) else json.loads(l)['video']: l for l in f if l.endswith(b'\n')}
+    except (ValueError, KeyError) as e:
+        raise ValueError(f"{shots}: not what shotluck-split writes ({e}); run it again") from None
+    except FileNotFoundError:
+        raise ValueError(f"{shots}: no such file; run shotluck-split first") from None
+
 
 _question = re.compile(rb'"(?:question|Question|q|Q)"\s*:').search
 
-def _may_ask(file): # Might a file hold questions? Tells without reading its JSON
-    if _is_table(file) or not file.stat().st_size: return False
+
+def _may_ask(file):  # Might a file hold questions? Tells without reading its JSON
+    if _is_table(file) or not file.stat().st_size:
+        return False
     with open(file, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         return raw[:2] in (b'\xff\xfe', b'\xfe\xff') or bool(_question(raw))
 
-def _readable(file): # The annotations of a file up to where it breaks, which has its row elsewhere
-    try: yield from (a for a in iter_annotations(file) if isinstance(a, dict))
-    except ValueError: pass
+
+def _readable(file):  # The annotations of a file up to where it breaks, which has its row elsewhere
+    try:
+        yield from (a for a in iter_annotations(file) if isinstance(a, dict))
+    except ValueError:
+        pass
+
 
 def speech_of_asked(
-    files:list # As `annotation_files` gives them
-)->dict:       # {video: ASR of its annotation}
+    files: list,  # As `annotation_files` gives them
+) -> dict:  # {video: ASR of its annotation}
     "What is said in the videos that are asked about by questions without speech of their own"
-    asked = {_name(a) for _,f in files if _may_ask(f) for a in _readable(f) if _qa(a) and not a.get('ASR')}
+    asked = {_name(a) for _, f in files if _may_ask(f) for a in _readable(f) if _qa(a) and not a.get('ASR')}
     found = {}
-    for _,file in files if asked else []:
+    for _, file in files if asked else []:
         for a in _readable(file):
-            if _name(a) in asked and not _qa(a) and any(_list(a.get('ASR'))): found.setdefault(_name(a), a['ASR'])
+            if _name(a) in asked and not _qa(a) and any(_list(a.get('ASR'))):
+                found.setdefault(_name(a), a['ASR'])
     return found
 
-def _annotations(files, mine): # (file number, place, split, name, annotation); for a file that breaks, a reason in its place
+
+def _annotations(
+    files, mine
+):  # (file number, place, split, name, annotation); for a file that breaks, a reason in its place
     speech = speech_of_asked(files)
-    for i,(told,file) in enumerate(files):
+    for i, (told, file) in enumerate(files):
         k = -1
         try:
-            for k,ann in enumerate(iter_annotations(file)):
+            for k, ann in enumerate(iter_annotations(file)):
                 name = _name(ann)
-                if not mine(name): continue
-                if name in speech and not ann.get('ASR'): ann = {**ann, 'ASR':speech[name]}
+                if not mine(name):
+                    continue
+                if name in speech and not ann.get('ASR'):
+                    ann = {**ann, 'ASR': speech[name]}
                 yield i, k, _split(told, file, ann, name), name, ann
         except ValueError as e:
-            if mine(file.name): yield i, k+1, told or 'train', file.name, e
+            if mine(file.name):
+                yield i, k + 1, told or 'train', file.name, e
 
 # %% ../nbs/03_convert.ipynb #03-028
-SHARED = 100_000_000                                                         # bytes of annotations; for less, one process is about as fast and takes less CPU
+# bytes of annotations; for less, one process is about as fast and takes less CPU
+SHARED = 100_000_000
 _unknown = dict(status='missing', reason='shots.jsonl has no line of it; run shotluck-split again')
 
-def _converted(files, lines, tasks, shard, workers, size=256): # Yield (file, place, split, name, rows) in order
+
+def _converted(files, lines, tasks, shard, workers, size=256):  # Yield (file, place, split, name, rows) in order
     anns = _annotations(files, shard_of(shard))
+
     def jobs():
         while chunk := list(islice(anns, size)):
-            yield [c[:4] for c in chunk], [(None if isinstance(a, Exception) else a, lines.get(n, _unknown)) for *_,n,a in chunk], [a for *_,a in chunk]
+            yield (
+                [c[:4] for c in chunk],
+                [(None if isinstance(a, Exception) else a, lines.get(n, _unknown)) for *_, n, a in chunk],
+                [a for *_, a in chunk],
+            )
+
     def join(heads, rows, anns):
-        for h,r,a in zip(heads, rows, anns): yield *h, [('', '', 'bad_row', str(a), '', b'')] if isinstance(a, Exception) else r
-    first,rest = list(islice(it := jobs(), 2)), it
-    workers = workers or (os.cpu_count() if sum(f.stat().st_size for _,f in files)>SHARED else 1)
-    if len(first)<2 or workers==1:                                           # too little to share
-        for heads,job,a in chain(first, rest): yield from join(heads, _work(tasks, job), a)
+        for h, r, a in zip(heads, rows, anns):
+            yield *h, [('', '', 'bad_row', str(a), '', b'')] if isinstance(a, Exception) else r
+
+    first, rest = list(islice(it := jobs(), 2)), it
+    workers = workers or (os.cpu_count() if sum(f.stat().st_size for _, f in files) > SHARED else 1)
+    if len(first) < 2 or workers == 1:  # too little to share
+        for heads, job, a in chain(first, rest):
+            yield from join(heads, _work(tasks, job), a)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+    ) as pool:
         going = []
-        for heads,job,a in chain(first, rest):
+        for heads, job, a in chain(first, rest):
             going.append((heads, pool.submit(_work, tasks, job), [x if isinstance(x, Exception) else None for x in a]))
-            if len(going)>2*workers: h,f,x = going.pop(0); yield from join(h, f.result(), x)
-        for h,f,x in going: yield from join(h, f.result(), x)
+            if len(going) > 2 * workers:
+                h, f, x = going.pop(0)
+                yield from join(h, f.result(), x)
+        for h, f, x in going:
+            yield from join(h, f.result(), x)
 
 # %% ../nbs/03_convert.ipynb #03-029
 @alone('out_dir')
 def convert(
-    annotations,         # Annotation files or folder
-    videos_dir,          # Folder of the videos
-    out_dir,             # Folder; records go to `records/<split>.jsonl`, the ledger to `ledger.csv`
-    shots=None,          # shots.jsonl of the split stage; None: videos are probed as it does, what is new or changed at each run
-    tasks=TASKS,         # Tasks to make records of
-    keep_leaks:bool=False,# Keep training rows whose source is in val or test?
-    formats=(),          # Other forms to write beside: llava, messages
-    workers:int=0,       # Processes; 0: one for each core if there is much to do
-    quiet:bool=True,     # No progress bar?
-    shard:str='',        # i/n: only this part of the videos; a run without it joins the parts
-    engine:str=''        # 'ray': without `shots`, videos are probed on a Ray cluster
-)->dict:                 # status -> count
+    annotations,  # Annotation files or folder
+    videos_dir,  # Folder of the videos
+    out_dir,  # Folder; records go to `records/<split>.jsonl`, the ledger to `ledger.csv`
+    shots=None,  # shots.jsonl of the split stage; None: videos are probed as it does, what is new or changed at each run
+    tasks=TASKS,  # Tasks to make records of
+    keep_leaks: bool = False,  # Keep training rows whose source is in val or test?
+    formats=(),  # Other forms to write beside: llava, messages
+    workers: int = 0,  # Processes; 0: one for each core if there is much to do
+    quiet: bool = True,  # No progress bar?
+    shard: str = '',  # i/n: only this part of the videos; a run without it joins the parts
+    engine: str = '',  # 'ray': without `shots`, videos are probed on a Ray cluster
+) -> dict:  # status -> count
     "Write records and a ledger with one row for each input row; nothing is done if nothing has changed"
-    out_dir,files = Path(out_dir), sorted(annotation_files(annotations), key=lambda f: f[0] not in ('val','test'))    # what others may leak comes first
-    if odd := set(formats)-set(FORMATS): raise ValueError(f"formats are {', '.join(FORMATS)}; got {', '.join(sorted(odd))}")
-    given,side = bool(shots),side_files(annotations)[1]
+    # what others may leak comes first
+    out_dir, files = Path(out_dir), sorted(annotation_files(annotations), key=lambda f: f[0] not in ('val', 'test'))
+    if odd := set(formats) - set(FORMATS):
+        raise ValueError(f"formats are {', '.join(FORMATS)}; got {', '.join(sorted(odd))}")
+    given, side = bool(shots), side_files(annotations)[1]
     if not given:
-        probe_all(annotations, videos_dir, out_dir/'.probed.jsonl', workers=workers, quiet=quiet, shard=shard, engine=engine)
-        shots = shard_path(out_dir/'.probed.jsonl', shard)
+        probe_all(
+            annotations, videos_dir, out_dir / '.probed.jsonl', workers=workers, quiet=quiet, shard=shard, engine=engine
+        )
+        shots = shard_path(out_dir / '.probed.jsonl', shard)
     shots_sum = sha256(shots)
-    inputs = [(s, f.name, sha256(f)) for s,f in files+[('meta', f) for f in side]]+[shots_sum if given else str(videos_dir)]
+    inputs = [(s, f.name, sha256(f)) for s, f in files + [('meta', f) for f in side]] + [
+        shots_sum if given else str(videos_dir)
+    ]
     key = hashlib.sha256(dumpb([inputs, list(tasks), keep_leaks, list(formats), 3])).hexdigest()
-    note,outs,state = out_dir/'.convert.json', {}, [key, shots_sum]
-    if not shard and note.exists() and (old := read_json(note)).get('key')==state and all(_stat(out_dir/p)==s for p,s in old['outputs'].items()): return old['counts']
-    def results(): return _converted(files, _lines(shots), tuple(tasks), shard, workers)
+    note, outs, state = out_dir / '.convert.json', {}, [key, shots_sum]
+    if (
+        not shard
+        and note.exists()
+        and (old := read_json(note)).get('key') == state
+        and all(_stat(out_dir / p) == s for p, s in old['outputs'].items())
+    ):
+        return old['counts']
+
+    def results():
+        return _converted(files, _lines(shots), tuple(tasks), shard, workers)
+
     if shard:
         counts = Counter()
-        with whole(shard_path(out_dir/'convert.jsonl', shard)) as p, open(p, 'wb') as f:
-            f.write(dumpb([key, shard])+b'\n')
-            for *head,rows in results():
-                f.write(dumpb([*head, [[*r, text.decode()] for *r,text in rows]])+b'\n')
+        with whole(shard_path(out_dir / 'convert.jsonl', shard)) as p, open(p, 'wb') as f:
+            f.write(dumpb([key, shard]) + b'\n')
+            for *head, rows in results():
+                f.write(dumpb([*head, [[*r, text.decode()] for *r, text in rows]]) + b'\n')
                 counts.update(r[2] for r in rows)
         return dict(counts)
-    meta = {k:v for f in side for k,v in clip_sources(f).items()}
-    held = {s:set() for s in SPLITS}
-    notes = [_note(f) for _,f in files]
+    meta = {k: v for f in side for k, v in clip_sources(f).items()}
+    held = {s: set() for s in SPLITS}
+    notes = [_note(f) for _, f in files]
     for note_ in filter(None, notes):
-        if not quiet: print(note_, file=sys.stderr)
-    for told,f in files:
-        if not told or _is_table(f):                                         # splits of its own: any row may be val or test
-            for a in _readable(f): held[_split(told, f, a, _name(a))].add(source(_name(a), meta))
-    counts,seen,asked = Counter(), set(), Counter()
-    clear_parts(out_dir/'ledger.csv')
-    clear_parts(out_dir/'records', below=True)
+        if not quiet:
+            print(note_, file=sys.stderr)
+    for told, f in files:
+        if not told or _is_table(f):  # splits of its own: any row may be val or test
+            for a in _readable(f):
+                held[_split(told, f, a, _name(a))].add(source(_name(a), meta))
+    counts, seen, asked = Counter(), set(), Counter()
+    clear_parts(out_dir / 'ledger.csv')
+    clear_parts(out_dir / 'records', below=True)
     with ExitStack() as stack:
+
         def new(path):
-            p = stack.enter_context(whole(out_dir/path))
+            p = stack.enter_context(whole(out_dir / path))
             outs[path] = stack.enter_context(open(p, 'wb'))
             return outs[path]
+
         table = io.TextIOWrapper(new('ledger.csv'), 'utf-8', 'backslashreplace', newline='')
         ledger = csv.writer(table, lineterminator='\n')
         ledger.writerow(LEDGER)
+
         def write(split, texts):
             path = f'records/{split}.jsonl'
             (outs.get(path) or new(path)).write(b'\n'.join([*texts, b'']))
@@ -333,72 +530,122 @@ def convert(
                 path = f'records/{split}.{k}.json'
                 for text in texts:
                     first = path not in outs
-                    (outs.get(path) or new(path)).write((b'[\n' if first else b',\n')+dumpb(FORMATS[k](loads(text))))
-        for split in dict.fromkeys(s for s,_ in files if s): new(f'records/{split}.jsonl')
-        for i,_,split,name,rows in tqdm(_merged(out_dir, key) or results(), desc='convert', unit=' videos', disable=quiet or None):
-            origin,good,told = source(name, meta), [], []
-            if split!='train': held[split].add(origin)
-            leaks = split=='train' and not keep_leaks and (origin in held['val'] or origin in held['test'])
-            for task,n,status,why,id_,text in rows:
-                if task=='qa' and text:                                      # questions are counted over the whole of a clip
+                    (outs.get(path) or new(path)).write((b'[\n' if first else b',\n') + dumpb(FORMATS[k](loads(text))))
+
+        for split in dict.fromkeys(s for s, _ in files if s):
+            new(f'records/{split}.jsonl')
+        for i, _, split, name, rows in tqdm(
+            _merged(out_dir, key) or results(), desc='convert', unit=' videos', disable=quiet or None
+        ):
+            origin, good, told = source(name, meta), [], []
+            if split != 'train':
+                held[split].add(origin)
+            leaks = split == 'train' and not keep_leaks and (origin in held['val'] or origin in held['test'])
+            for task, n, status, why, id_, text in rows:
+                if task == 'qa' and text:  # questions are counted over the whole of a clip
                     asked[id_] += 1
-                    n,new_id = asked[id_], f'{id_[:-1]}{asked[id_]}'
-                    text,id_ = text.replace(dumpb(id_), dumpb(new_id), 1), new_id
-                if text and leaks: status,why,text = 'leak', 'its source is in val or test', b''
-                if text and id_ in seen: status,why,text = 'duplicate', f'{id_} came before', b''
-                if text: seen.add(id_); good.append(text)
-                if status=='ok' and notes[i]: why = '; '.join(filter(None, (why, notes[i])))
+                    n, new_id = asked[id_], f'{id_[:-1]}{asked[id_]}'
+                    text, id_ = text.replace(dumpb(id_), dumpb(new_id), 1), new_id
+                if text and leaks:
+                    status, why, text = 'leak', 'its source is in val or test', b''
+                if text and id_ in seen:
+                    status, why, text = 'duplicate', f'{id_} came before', b''
+                if text:
+                    seen.add(id_)
+                    good.append(text)
+                if status == 'ok' and notes[i]:
+                    why = '; '.join(filter(None, (why, notes[i])))
                 told.append(('convert', split, name, n, task, status, why))
                 counts[status] += 1
-            if good: write(split, good)
+            if good:
+                write(split, good)
             ledger.writerows([safe_cell(x) for x in row] for row in told)
         table.detach()
-        for path,f in outs.items():
-            if path.endswith('.json'): f.write(b'\n]\n')
-    write_json(note, dict(key=state, counts=dict(counts), outputs={p:_stat(out_dir/p) for p in outs}, overlap=dict(val_test=len(held['val']&held['test']), held_out=len(held['val']|held['test']))))
+        for path, f in outs.items():
+            if path.endswith('.json'):
+                f.write(b'\n]\n')
+    write_json(
+        note,
+        dict(
+            key=state,
+            counts=dict(counts),
+            outputs={p: _stat(out_dir / p) for p in outs},
+            overlap=dict(val_test=len(held['val'] & held['test']), held_out=len(held['val'] | held['test'])),
+        ),
+    )
     return dict(counts)
 
-def _note(file): # What was guessed of its encoding; one that cannot be read has its row
-    try: return '' if file.suffix.lower()=='.pkl' else encoding_note(file)
-    except ValueError: return ''
 
-def _stat(path): return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None
+def _note(file):  # What was guessed of its encoding; one that cannot be read has its row
+    try:
+        return '' if file.suffix.lower() == '.pkl' else encoding_note(file)
+    except ValueError:
+        return ''
 
-def _merged(out_dir, key): # The lines of all shards in order; None if they are not all there or of another input
-    fs = shard_paths(out_dir/'convert.jsonl')
+
+def _stat(path):
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None
+
+
+def _merged(out_dir, key):  # The lines of all shards in order; None if they are not all there or of another input
+    fs = shard_paths(out_dir / 'convert.jsonl')
+
     def head(f):
-        with open(f, 'rb') as h: return loads(h.readline())
-    if not fs or any(head(f)[0]!=key for f in fs) or len(fs)!=int(head(fs[0])[1].split('/')[1]): return None
+        with open(f, 'rb') as h:
+            return loads(h.readline())
+
+    if not fs or any(head(f)[0] != key for f in fs) or len(fs) != int(head(fs[0])[1].split('/')[1]):
+        return None
+
     def rows(f):
         with open(f, 'rb') as h:
             next(h)
-            for *head,rows in map(loads, h): yield *head, [[*r, text.encode()] for *r,text in rows]
-    return heapq.merge(*(rows(f) for f in fs), key=lambda r: (r[0],r[1]))
+            for *head, rows in map(loads, h):
+                yield *head, [[*r, text.encode()] for *r, text in rows]
+
+    return heapq.merge(*(rows(f) for f in fs), key=lambda r: (r[0], r[1]))
 
 # %% ../nbs/03_convert.ipynb #03-023
 @command
 def main(
-    data:str='data',        # Folder with raw/ and shots.jsonl; records/ and ledger.csv go there
-    videos:str='',          # Folder of the videos, if elsewhere
-    annotations:str='',     # Annotation file or folder, if elsewhere; .csv: your own table with video, start, end, caption
-    tasks:str='caption,narration,summary,qa', # Tasks to make records of
-    format:str='',          # Other forms to write beside our own, comma between: llava, messages (both name clip files: shotluck-split --write)
-    keep_leaks:bool=False,  # Keep training rows whose source is in val or test
-    report:bool=False,      # Also write report.html: what became of the rows, in pictures
-    shard:str='',           # i/n, i from 0: only this part of the videos; a run without it joins the parts
-    engine:str='',          # ray: without shots.jsonl, probe the videos on a Ray cluster
-    workers:int=0,          # Processes; 0: one for each core if there is much to do
-    strict:bool=False,      # Exit with 1 if any row is not ok
-    quiet:bool=False        # No progress bar
+    data: str = 'data',  # Folder with raw/ and shots.jsonl; records/ and ledger.csv go there
+    videos: str = '',  # Folder of the videos, if elsewhere
+    annotations: str = '',  # Annotation file or folder, if elsewhere; .csv: your own table with video, start, end, caption
+    tasks: str = 'caption,narration,summary,qa',  # Tasks to make records of
+    format: str = '',  # Other forms to write beside our own, comma between: llava, messages (both name clip files: shotluck-split --write)
+    keep_leaks: bool = False,  # Keep training rows whose source is in val or test
+    report: bool = False,  # Also write report.html: what became of the rows, in pictures
+    shard: str = '',  # i/n, i from 0: only this part of the videos; a run without it joins the parts
+    engine: str = '',  # ray: without shots.jsonl, probe the videos on a Ray cluster
+    workers: int = 0,  # Processes; 0: one for each core if there is much to do
+    strict: bool = False,  # Exit with 1 if any row is not ok
+    quiet: bool = False,  # No progress bar
 ):
     "Join shots, captions and speech into records, with a ledger of every row"
     data = Path(data)
     tasks = tuple(tasks.split(','))
-    if set(tasks)-set(TASKS): raise ValueError(f"tasks are {','.join(TASKS)}; got {','.join(tasks)}")
-    shots,videos = data/'shots.jsonl', videos or data/'raw'/'videos'
-    counts = convert(annotations or data/'raw'/'annotations', videos, data, shots if shots.exists() else None, tasks, keep_leaks, tuple(filter(None, format.split(','))), workers, quiet, shard, engine)
-    told = ', '.join(f'{n} {s}' for s,n in sorted(counts.items()))
-    print(f"{data/'records' if not shard else shard_path(data/'convert.jsonl', shard)}: {counts.get('ok', 0)} records of {sum(counts.values())} rows ({told}); ledger.csv says why")
-    if not shard and (n := read_json(data/'.convert.json')['overlap'])['val_test']: print(f"{n['val_test']} of {n['held_out']} sources of val and test are in both, as they came")
-    if report and not shard: print(write_report(data, videos, quiet=quiet))
-    return int(not counts.get('ok') or (strict and set(counts)!={'ok'}))
+    if set(tasks) - set(TASKS):
+        raise ValueError(f"tasks are {','.join(TASKS)}; got {','.join(tasks)}")
+    shots, videos = data / 'shots.jsonl', videos or data / 'raw' / 'videos'
+    counts = convert(
+        annotations or data / 'raw' / 'annotations',
+        videos,
+        data,
+        shots if shots.exists() else None,
+        tasks,
+        keep_leaks,
+        tuple(filter(None, format.split(','))),
+        workers,
+        quiet,
+        shard,
+        engine,
+    )
+    told = ', '.join(f'{n} {s}' for s, n in sorted(counts.items()))
+    print(
+        f"{data / 'records' if not shard else shard_path(data / 'convert.jsonl', shard)}: {counts.get('ok', 0)} records of {sum(counts.values())} rows ({told}); ledger.csv says why"
+    )
+    if not shard and (n := read_json(data / '.convert.json')['overlap'])['val_test']:
+        print(f"{n['val_test']} of {n['held_out']} sources of val and test are in both, as they came")
+    if report and not shard:
+        print(write_report(data, videos, quiet=quiet))
+    return int(not counts.get('ok') or (strict and set(counts) != {'ok'}))

@@ -18,200 +18,360 @@ from .hub import chain_of, find_tower
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
 
 # %% ../nbs/04e_cost.ipynb #04e-005
-SIGLIP = dict(model_type='siglip_vision_model', hidden_size=1152, intermediate_size=4304, num_attention_heads=16, num_hidden_layers=27, image_size=384, patch_size=14,
-              hidden_act='gelu_pytorch_tanh', layer_norm_eps=1e-6)
-_shared = dict(mm_projector_type='mlp2x_gelu', mm_hidden_size=1152, hidden_size=2048, num_attention_heads=32, intermediate_size=5632)
-SIZES = {                                                                                                    # config.json of the published ones, and how many tokens their tokenizers have
-    '1.5b':(dict(_shared, model_type='tiny_llava', num_hidden_layers=22, num_key_value_heads=4, vocab_size=32000, max_position_embeddings=2048), 32000),
-    '2.0b':(dict(_shared, model_type='tiny_llava_stablelm', num_hidden_layers=24, num_key_value_heads=32, vocab_size=100352, max_position_embeddings=4096, rope_pct=.25, use_qkv_bias=True), 100289),
-    '3.1b':(dict(_shared, model_type='tiny_llava_phi', hidden_size=2560, num_hidden_layers=32, intermediate_size=10240, vocab_size=51200, max_position_embeddings=2048,
-                 partial_rotary_factor=.4), 50295)}
+SIGLIP = dict(
+    model_type='siglip_vision_model',
+    hidden_size=1152,
+    intermediate_size=4304,
+    num_attention_heads=16,
+    num_hidden_layers=27,
+    image_size=384,
+    patch_size=14,
+    hidden_act='gelu_pytorch_tanh',
+    layer_norm_eps=1e-6,
+)
+_shared = dict(
+    mm_projector_type='mlp2x_gelu',
+    mm_hidden_size=1152,
+    hidden_size=2048,
+    num_attention_heads=32,
+    intermediate_size=5632,
+)
+SIZES = {  # config.json of the published ones, and how many tokens their tokenizers have
+    '1.5b': (
+        dict(
+            _shared,
+            model_type='tiny_llava',
+            num_hidden_layers=22,
+            num_key_value_heads=4,
+            vocab_size=32000,
+            max_position_embeddings=2048,
+        ),
+        32000,
+    ),
+    '2.0b': (
+        dict(
+            _shared,
+            model_type='tiny_llava_stablelm',
+            num_hidden_layers=24,
+            num_key_value_heads=32,
+            vocab_size=100352,
+            max_position_embeddings=4096,
+            rope_pct=0.25,
+            use_qkv_bias=True,
+        ),
+        100289,
+    ),
+    '3.1b': (
+        dict(
+            _shared,
+            model_type='tiny_llava_phi',
+            hidden_size=2560,
+            num_hidden_layers=32,
+            intermediate_size=10240,
+            vocab_size=51200,
+            max_position_embeddings=2048,
+            partial_rotary_factor=0.4,
+        ),
+        50295,
+    ),
+}
+
 
 def load_config(
-    name,         # Preset, hub id or folder
-    pool:int=None # Pooling; None: the checkpoint's own
-)->LlavaConfig:
+    name,  # Preset, hub id or folder
+    pool: int = None,  # Pooling; None: the checkpoint's own
+) -> LlavaConfig:
     "The settings of a model, without its weights; `1.5b`, `2.0b` and `3.1b` need no download"
     if name in SIZES:
-        conf,words = SIZES[name]
+        conf, words = SIZES[name]
         return make_config_of(conf, SIGLIP, words, pool or 1)
-    *adapters,folder = chain_of(name, weights=False)
+    *adapters, folder = chain_of(name, weights=False)
     with reading(folder, 'its settings cannot be used'):
-        for adapter in adapters: pool = pool or adapter_settings(adapter)[1].get('pool')
-        conf = read_json(folder/'config.json') if (folder/'config.json').exists() else {}
+        for adapter in adapters:
+            pool = pool or adapter_settings(adapter)[1].get('pool')
+        conf = read_json(folder / 'config.json') if (folder / 'config.json').exists() else {}
         if is_tinyllava(conf):
-            tower = read_json(find_tower(folder, conf, weights=False)/'config.json')
-            config = make_config_of(conf, tower, load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1)
-        else: config = own_config(conf, pool)
+            tower = read_json(find_tower(folder, conf, weights=False) / 'config.json')
+            config = make_config_of(
+                conf, tower, load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1
+            )
+        else:
+            config = own_config(conf, pool)
         check_architecture(config)
     return config
 
 # %% ../nbs/04e_cost.ipynb #04e-008
-def parameters(
-    config:LlavaConfig
-)->dict:
+def parameters(config: LlavaConfig) -> dict:
     "Parameters by part: tower, projector, words (what turns ids into vectors), layers, head (vectors into words; 0 if it is the same matrix), total"
     m = empty_model(config)
-    text,words,n = m.model.language_model,m.get_input_embeddings().weight.numel(), lambda x: sum(p.numel() for p in x.parameters())
+    text, words, n = (
+        m.model.language_model,
+        m.get_input_embeddings().weight.numel(),
+        lambda x: sum(p.numel() for p in x.parameters()),
+    )
     head = 0 if config.tie_word_embeddings else m.lm_head.weight.numel()
-    out = dict(tower=n(m.model.vision_tower), projector=n(m.model.multi_modal_projector), words=words, layers=n(text)-words, head=head)
+    out = dict(
+        tower=n(m.model.vision_tower),
+        projector=n(m.model.multi_modal_projector),
+        words=words,
+        layers=n(text) - words,
+        head=head,
+    )
     return out | dict(total=sum(out.values()))
 
 # %% ../nbs/04e_cost.ipynb #04e-011
-def _matrix(text): # Numbers in a layer's matrices, the width of queries and of keys
-    head = getattr(text, 'head_dim', None) or text.hidden_size//text.num_attention_heads
-    Q,K = text.num_attention_heads*head, (getattr(text, 'num_key_value_heads', None) or text.num_attention_heads)*head
-    return text.hidden_size*2*(Q+K)+(2 if text.model_type=='phi' else 3)*text.hidden_size*text.intermediate_size, Q, K
+def _matrix(text):  # Numbers in a layer's matrices, the width of queries and of keys
+    head = getattr(text, 'head_dim', None) or text.hidden_size // text.num_attention_heads
+    Q, K = (
+        text.num_attention_heads * head,
+        (getattr(text, 'num_key_value_heads', None) or text.num_attention_heads) * head,
+    )
+    return (
+        text.hidden_size * 2 * (Q + K)
+        + (2 if text.model_type == 'phi' else 3) * text.hidden_size * text.intermediate_size,
+        Q,
+        K,
+    )
 
-def _tokens(config, frames, text, answer=0): # Image tokens, and all
+
+def _tokens(config, frames, text, answer=0):  # Image tokens, and all
     v = config.vision_config
-    n = frames*(v.image_size//v.patch_size//getattr(config, 'pool', 1))**2
-    return n, n+text+answer
+    n = frames * (v.image_size // v.patch_size // getattr(config, 'pool', 1)) ** 2
+    return n, n + text + answer
+
 
 def flops(
-    config:LlavaConfig,
-    frames:int=8,             # Frames of the record
-    text:int=200,             # Tokens of its prompt, speech included, without the frames
-    answer:int=60,            # Tokens of its answer
-    train:bool=False,         # One step on it? Else: caption it, with a cache of keys and values
-    cached:bool=False,        # Are the tower's features cached?
-    frozen:bool=True,         # Is the tower frozen?
-    checkpointing:bool=False, # Gradient checkpointing?
-    lora:int=0                # Rank of LoRA on the language model's matrices; 0: all of it is trained
-)->dict:
+    config: LlavaConfig,
+    frames: int = 8,  # Frames of the record
+    text: int = 200,  # Tokens of its prompt, speech included, without the frames
+    answer: int = 60,  # Tokens of its answer
+    train: bool = False,  # One step on it? Else: caption it, with a cache of keys and values
+    cached: bool = False,  # Are the tower's features cached?
+    frozen: bool = True,  # Is the tower frozen?
+    checkpointing: bool = False,  # Gradient checkpointing?
+    lora: int = 0,  # Rank of LoRA on the language model's matrices; 0: all of it is trained
+) -> dict:
     "Floating-point operations of one record, by part: tower, projector, layers, head, total"
-    v,t = config.vision_config,config.text_config
-    D,Dv,P = t.hidden_size,v.hidden_size,(v.image_size//v.patch_size)**2
-    image,L = _tokens(config, frames, text, answer if train else 0)
-    matrix,Q,_ = _matrix(t)
-    tower = frames*(2*P*Dv*v.num_channels*v.patch_size**2+v.num_hidden_layers*(2*P*(4*Dv*Dv+2*Dv*v.intermediate_size)+4*P*P*Dv))*(not cached)
-    first,second = 2*image*D*Dv*(2 if getattr(config, 'change', False) else 1), 2*image*D*D
-    layers,word = t.num_hidden_layers*(2*L*matrix+4*L*L*Q), 2*D*t.vocab_size
+    v, t = config.vision_config, config.text_config
+    D, Dv, P = t.hidden_size, v.hidden_size, (v.image_size // v.patch_size) ** 2
+    image, L = _tokens(config, frames, text, answer if train else 0)
+    matrix, Q, _ = _matrix(t)
+    tower = (
+        frames
+        * (
+            2 * P * Dv * v.num_channels * v.patch_size**2
+            + v.num_hidden_layers * (2 * P * (4 * Dv * Dv + 2 * Dv * v.intermediate_size) + 4 * P * P * Dv)
+        )
+        * (not cached)
+    )
+    first, second = 2 * image * D * Dv * (2 if getattr(config, 'change', False) else 1), 2 * image * D * D
+    layers, word = t.num_hidden_layers * (2 * L * matrix + 4 * L * L * Q), 2 * D * t.vocab_size
     if not train:
-        steps = sum(t.num_hidden_layers*(2*matrix+4*(L+i)*Q) for i in range(1, answer))                # the first word comes from the prompt
-        out = dict(tower=tower, projector=first+second, layers=layers+steps, head=word*max(answer, 1))
+        # the first word comes from the prompt
+        steps = sum(t.num_hidden_layers * (2 * matrix + 4 * (L + i) * Q) for i in range(1, answer))
+        out = dict(tower=tower, projector=first + second, layers=layers + steps, head=word * max(answer, 1))
     else:
-        share = 3-bool(lora)
-        extra = lora and 3*2*L*lora*sum(a+b for a,b in _linears(config))
-        out = dict(tower=tower*(1 if frozen else 3), projector=first*(2 if frozen else 3)+second*3, layers=layers*(share+checkpointing)+extra, head=word*answer*share)
+        share = 3 - bool(lora)
+        extra = lora and 3 * 2 * L * lora * sum(a + b for a, b in _linears(config))
+        out = dict(
+            tower=tower * (1 if frozen else 3),
+            projector=first * (2 if frozen else 3) + second * 3,
+            layers=layers * (share + checkpointing) + extra,
+            head=word * answer * share,
+        )
     return out | dict(total=sum(out.values()))
 
-def _linears(config): # In and out of each of the language model's matrices
-    return [m.weight.shape for m in empty_model(config).model.language_model.modules() if isinstance(m, torch.nn.Linear)]
+
+def _linears(config):  # In and out of each of the language model's matrices
+    return [
+        m.weight.shape for m in empty_model(config).model.language_model.modules() if isinstance(m, torch.nn.Linear)
+    ]
 
 # %% ../nbs/04e_cost.ipynb #04e-017
-KEEPS = dict(llama=(8,4), stablelm=(7,4), phi=(5,5))         # Numbers kept for a token and layer: × the width, × the width of the MLP; to them come keys and values
+# Numbers kept for a token and layer: × the width, × the width of the MLP; to them come keys and values
+KEEPS = dict(llama=(8, 4), stablelm=(7, 4), phi=(5, 5))
 BYTES = dict(float32=4, bfloat16=2, float16=2)
 
-def _kept(config, tokens, bytes): # Of the language model's layers: all of them, and one
+
+def _kept(config, tokens, bytes):  # Of the language model's layers: all of them, and one
     t = config.text_config
-    wide,mlp = KEEPS[t.model_type]
-    wide += 2*(t.model_type=='llama' and bytes==2)                                         # its norm computes in float32
-    one = tokens*bytes*(wide*t.hidden_size+mlp*t.intermediate_size+2*_matrix(t)[2])
-    return t.num_hidden_layers*one, one
-def _looking(config, bytes): # While the tower looks at a frame: what its MLP takes and gives, and the pixels
+    wide, mlp = KEEPS[t.model_type]
+    wide += 2 * (t.model_type == 'llama' and bytes == 2)  # its norm computes in float32
+    one = tokens * bytes * (wide * t.hidden_size + mlp * t.intermediate_size + 2 * _matrix(t)[2])
+    return t.num_hidden_layers * one, one
+
+
+def _looking(config, bytes):  # While the tower looks at a frame: what its MLP takes and gives, and the pixels
     v = config.vision_config
-    return bytes*((v.image_size//v.patch_size)**2*(v.hidden_size+2*v.intermediate_size)+3*v.image_size**2)
+    return bytes * (
+        (v.image_size // v.patch_size) ** 2 * (v.hidden_size + 2 * v.intermediate_size) + 3 * v.image_size**2
+    )
 
 # %% ../nbs/04e_cost.ipynb #04e-018
 def memory(
-    config:LlavaConfig,
-    frames:int=8,             # Frames of a record
-    text:int=200,             # Tokens of its prompt, speech included, without the frames
-    answer:int=60,            # Tokens of its answer
-    batch:int=1,              # Records at a time, on each GPU
-    train:bool=False,         # Training? Else captioning
-    dtype:str='float32',      # Arithmetic: float32, bfloat16, float16. In half precision what is trained is held in float32, under ZeRO in 2 bytes and a copy of 4
-    optim:str='adamw',        # adamw, muon
-    zero:int=0,               # Stage of ZeRO: 0 (none), 1, 2, 3
-    gpus:int=1,               # That share the work
-    accumulate:int=1,         # Steps whose gradients are added up
-    cached:bool=False,        # Are the tower's features cached (in memory, in `dtype`: they are not counted)?
-    frozen:bool=True,         # Is the tower frozen?
-    checkpointing:bool=False, # Gradient checkpointing?
-    lora:int=0                # Rank of LoRA on the language model's matrices; 0: all of it is trained
-)->dict:
+    config: LlavaConfig,
+    frames: int = 8,  # Frames of a record
+    text: int = 200,  # Tokens of its prompt, speech included, without the frames
+    answer: int = 60,  # Tokens of its answer
+    batch: int = 1,  # Records at a time, on each GPU
+    train: bool = False,  # Training? Else captioning
+    dtype: str = 'float32',  # Arithmetic: float32, bfloat16, float16. In half precision what is trained is held in float32, under ZeRO in 2 bytes and a copy of 4
+    optim: str = 'adamw',  # adamw, muon
+    zero: int = 0,  # Stage of ZeRO: 0 (none), 1, 2, 3
+    gpus: int = 1,  # That share the work
+    accumulate: int = 1,  # Steps whose gradients are added up
+    cached: bool = False,  # Are the tower's features cached (in memory, in `dtype`: they are not counted)?
+    frozen: bool = True,  # Is the tower frozen?
+    checkpointing: bool = False,  # Gradient checkpointing?
+    lora: int = 0,  # Rank of LoRA on the language model's matrices; 0: all of it is trained
+) -> dict:
     "Bytes on each GPU at the peak, by part: weights, gradients, optimizer, activations (with `batch` records of this size), total. Of a training on a GPU also load: the whole model in float32, which each process holds at its start, whatever ZeRO does later"
-    if dtype not in BYTES: raise ValueError(f"dtype must be one of {', '.join(BYTES)}, got {dtype!r}")
-    if zero not in range(4): raise ValueError(f"zero is the stage of ZeRO, 0 to 3, got {zero!r}")
-    if gpus<1 or batch<1: raise ValueError(f"gpus and batch must be at least 1, got {gpus} and {batch}")
-    v,t,p,b = config.vision_config,config.text_config,parameters(config),2 if zero else BYTES[dtype]
-    P,(image,L) = (v.image_size//v.patch_size)**2,_tokens(config, frames, text, answer)
+    if dtype not in BYTES:
+        raise ValueError(f"dtype must be one of {', '.join(BYTES)}, got {dtype!r}")
+    if zero not in range(4):
+        raise ValueError(f"zero is the stage of ZeRO, 0 to 3, got {zero!r}")
+    if gpus < 1 or batch < 1:
+        raise ValueError(f"gpus and batch must be at least 1, got {gpus} and {batch}")
+    v, t, p, b = config.vision_config, config.text_config, parameters(config), 2 if zero else BYTES[dtype]
+    P, (image, L) = (v.image_size // v.patch_size) ** 2, _tokens(config, frames, text, answer)
     if not train:
-        cache = t.num_hidden_layers*2*batch*L*_matrix(t)[2]*b
-        look = 0 if cached else min(batch*frames, look_at_once(config))*_looking(config, b)
-        read = b*batch*L*(2*t.hidden_size+3*t.intermediate_size)
-        return _total(weights=p['total']*b, gradients=0, optimizer=0, activations=max(look, cache+read))
-    extra = lora*sum(i+o for o,i in _linears(config)) if lora else 0
-    learnt = (extra+p['projector'] if lora else p['total']-p['tower'])+(0 if frozen else p['tower'])
-    share = [gpus if zero>=k else 1 for k in (1,2,3)]
-    held = b if zero else 4                                                                      # bytes of a trained number and its gradient
-    layers,one = _kept(config, batch*L, b)
-    kept = t.num_hidden_layers*batch*L*t.hidden_size*b+one if checkpointing else layers
-    kept += batch*answer*(t.vocab_size*(4+4+b*(b==2))+2*t.hidden_size*b)+batch*L*t.hidden_size*b*2
-    if not frozen: kept += b*batch*frames*P*v.num_hidden_layers*(8*v.hidden_size+2*v.intermediate_size)
-    elif not cached: kept = max(kept, batch*frames*_looking(config, b))
-    big = 2*b*p['words']                                                                         # the largest matrix and as much again, when its gradient or its step is made
-    weights,grads = ((p['total']+extra-learnt)*b+learnt*held)/share[2], learnt*held/share[1]
-    if zero==3: weights += 2*2*(p['layers']//t.num_hidden_layers)
-    if zero==3 and cached: weights += p['tower']*b                                               # a whole one, to look with
-    if held>b: kept += learnt*b                                                                  # in half precision, while going forward and back
-    states = learnt*12/share[0] if zero else held*_averages(config, learnt, optim)
-    load = 4*p['total']
-    if zero or accumulate>1: return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big) | _loaded(load, weights+grads+states+kept+big)
-    kept = max(0, kept-grads)
-    return _total(weights=weights, gradients=grads, optimizer=states, activations=kept+big) | _loaded(load, weights+grads+states+kept+big)
+        cache = t.num_hidden_layers * 2 * batch * L * _matrix(t)[2] * b
+        look = 0 if cached else min(batch * frames, look_at_once(config)) * _looking(config, b)
+        read = b * batch * L * (2 * t.hidden_size + 3 * t.intermediate_size)
+        return _total(weights=p['total'] * b, gradients=0, optimizer=0, activations=max(look, cache + read))
+    extra = lora * sum(i + o for o, i in _linears(config)) if lora else 0
+    learnt = (extra + p['projector'] if lora else p['total'] - p['tower']) + (0 if frozen else p['tower'])
+    share = [gpus if zero >= k else 1 for k in (1, 2, 3)]
+    held = b if zero else 4  # bytes of a trained number and its gradient
+    layers, one = _kept(config, batch * L, b)
+    kept = t.num_hidden_layers * batch * L * t.hidden_size * b + one if checkpointing else layers
+    kept += (
+        batch * answer * (t.vocab_size * (4 + 4 + b * (b == 2)) + 2 * t.hidden_size * b)
+        + batch * L * t.hidden_size * b * 2
+    )
+    if not frozen:
+        kept += b * batch * frames * P * v.num_hidden_layers * (8 * v.hidden_size + 2 * v.intermediate_size)
+    elif not cached:
+        kept = max(kept, batch * frames * _looking(config, b))
+    # the largest matrix and as much again, when its gradient or its step is made
+    big = 2 * b * p['words']
+    weights, grads = ((p['total'] + extra - learnt) * b + learnt * held) / share[2], learnt * held / share[1]
+    if zero == 3:
+        weights += 2 * 2 * (p['layers'] // t.num_hidden_layers)
+    if zero == 3 and cached:
+        weights += p['tower'] * b  # a whole one, to look with
+    if held > b:
+        kept += learnt * b  # in half precision, while going forward and back
+    states = learnt * 12 / share[0] if zero else held * _averages(config, learnt, optim)
+    load = 4 * p['total']
+    if zero or accumulate > 1:
+        return _total(weights=weights, gradients=grads, optimizer=states, activations=kept + big) | _loaded(
+            load, weights + grads + states + kept + big
+        )
+    kept = max(0, kept - grads)
+    return _total(weights=weights, gradients=grads, optimizer=states, activations=kept + big) | _loaded(
+        load, weights + grads + states + kept + big
+    )
 
-def _total(**parts): return {k:int(n) for k,n in parts.items()} | dict(total=int(sum(parts.values())))
-def _loaded(load, training): return dict(load=int(load), total=int(max(load, training)))
 
-def _averages(config, learnt, optim): # Numbers that the optimiser keeps
-    if optim=='adamw': return 2*learnt
-    return 2*learnt-sum(w.numel() for n,w in empty_model(config).named_parameters() if is_matrix(n, w) and 'vision_tower' not in n)
+def _total(**parts):
+    return {k: int(n) for k, n in parts.items()} | dict(total=int(sum(parts.values())))
+
+
+def _loaded(load, training):
+    return dict(load=int(load), total=int(max(load, training)))
+
+
+def _averages(config, learnt, optim):  # Numbers that the optimiser keeps
+    if optim == 'adamw':
+        return 2 * learnt
+    return 2 * learnt - sum(
+        w.numel() for n, w in empty_model(config).named_parameters() if is_matrix(n, w) and 'vision_tower' not in n
+    )
 
 # %% ../nbs/04e_cost.ipynb #04e-023
 def describe(
-    config:LlavaConfig,
-    frames:int=0,         # Frames of a record; 0: the model's own budget
-    text:int=200,         # Tokens of its prompt, speech included
-    answer:int=60,        # Tokens of its answer
-    batch:int=1,          # Records at a time, on each GPU
-    gpus:int=4,           # For ZeRO
-    dtype:str='float32'   # Of the weights, without ZeRO
-)->dict:
+    config: LlavaConfig,
+    frames: int = 0,  # Frames of a record; 0: the model's own budget
+    text: int = 200,  # Tokens of its prompt, speech included
+    answer: int = 60,  # Tokens of its answer
+    batch: int = 1,  # Records at a time, on each GPU
+    gpus: int = 4,  # For ZeRO
+    dtype: str = 'float32',  # Of the weights, without ZeRO
+) -> dict:
     "What a model is and takes: parameters, tokens, FLOPs of a record, bytes on a device by use, each with its source"
     frames = frames or getattr(config, 'frames', 0) or 8
-    v,size = config.vision_config,dict(frames=frames, text=text, answer=answer)
-    image,L = _tokens(config, **size)
+    v, size = config.vision_config, dict(frames=frames, text=text, answer=answer)
+    image, L = _tokens(config, **size)
     kw = dict(size, batch=batch, dtype=dtype)
     plain = 'within 15 % of what processes took on a CPU (bench/describe.json), not measured on a GPU'
-    rows = [('caption', memory(config, **kw), plain), ('train', memory(config, train=True, **kw), plain), ('train, checkpointing', memory(config, train=True, checkpointing=True, **kw), plain),
-            ('train, LoRA 16', memory(config, train=True, lora=16, **kw), 'not measured')]
-    rows += [(f'train, ZeRO-{z} on {gpus} GPUs', memory(config, train=True, zero=z, gpus=gpus, **kw), 'not measured; arXiv 1910.02054, section 3') for z in (2,3)]
-    return dict(parameters=parameters(config), image=v.image_size, patch=v.patch_size, pool=getattr(config, 'pool', 1), tokens_per_frame=_tokens(config, 1, 0)[0], frames=frames,
-                tokens=dict(image=image, text=text, answer=answer, total=L, context=config.text_config.max_position_embeddings),
-                flops=dict(caption=flops(config, **size), train=flops(config, train=True, **size), train_cached=flops(config, train=True, cached=True, **size)),
-                memory={k:x|dict(source=s) for k,x,s in rows})
+    rows = [
+        ('caption', memory(config, **kw), plain),
+        ('train', memory(config, train=True, **kw), plain),
+        ('train, checkpointing', memory(config, train=True, checkpointing=True, **kw), plain),
+        ('train, LoRA 16', memory(config, train=True, lora=16, **kw), 'not measured'),
+    ]
+    rows += [
+        (
+            f'train, ZeRO-{z} on {gpus} GPUs',
+            memory(config, train=True, zero=z, gpus=gpus, **kw),
+            'not measured; arXiv 1910.02054, section 3',
+        )
+        for z in (2, 3)
+    ]
+    return dict(
+        parameters=parameters(config),
+        image=v.image_size,
+        patch=v.patch_size,
+        pool=getattr(config, 'pool', 1),
+        tokens_per_frame=_tokens(config, 1, 0)[0],
+        frames=frames,
+        tokens=dict(image=image, text=text, answer=answer, total=L, context=config.text_config.max_position_embeddings),
+        flops=dict(
+            caption=flops(config, **size),
+            train=flops(config, train=True, **size),
+            train_cached=flops(config, train=True, cached=True, **size),
+        ),
+        memory={k: x | dict(source=s) for k, x, s in rows},
+    )
 
-def told(d:dict)->str:
+
+def told(d: dict) -> str:
     "What `describe` found, as lines to read"
-    t,out = d['tokens'],['parameters    '+', '.join(f'{k} {n:,}' for k,n in d['parameters'].items())]
-    out += [f"a frame       {d['image']}×{d['image']}, patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} tokens",
-            f"a record      {d['frames']} frames: {t['image']} tokens, prompt {t['text']}, answer {t['answer']}: {t['total']} of {t['context']}"+(', which is too long' if t['total']>t['context'] else '')]
-    out += [f"{k:13} {f['total']/1e12:.3g} TFLOP a record ("+', '.join(f'{p} {n/1e12:.3g}' for p,n in f.items() if p!='total')+'); arXiv 2001.08361, section 2.1' for k,f in d['flops'].items()]
+    t, out = d['tokens'], ['parameters    ' + ', '.join(f'{k} {n:,}' for k, n in d['parameters'].items())]
+    out += [
+        f"a frame       {d['image']}×{d['image']}, patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} tokens",
+        f"a record      {d['frames']} frames: {t['image']} tokens, prompt {t['text']}, answer {t['answer']}: {t['total']} of {t['context']}"
+        + (', which is too long' if t['total'] > t['context'] else ''),
+    ]
+    out += [
+        f"{k:13} {f['total'] / 1e12:.3g} TFLOP a record ("
+        + ', '.join(f'{p} {n / 1e12:.3g}' for p, n in f.items() if p != 'total')
+        + '); arXiv 2001.08361, section 2.1'
+        for k, f in d['flops'].items()
+    ]
     out += ["memory of a device at the peak, GB (10⁹ bytes):"]
-    return '\n'.join(out+[f"{k:27} {m['total']/1e9:6.2f}  "+', '.join(f'{p} {m[p]/1e9:.2f}' for p in ('weights','gradients','optimizer','activations'))+f"; {m['source']}" for k,m in d['memory'].items()])
+    return '\n'.join(
+        out
+        + [
+            f"{k:27} {m['total'] / 1e9:6.2f}  "
+            + ', '.join(f'{p} {m[p] / 1e9:.2f}' for p in ('weights', 'gradients', 'optimizer', 'activations'))
+            + f"; {m['source']}"
+            for k, m in d['memory'].items()
+        ]
+    )
+
 
 @command
 def main(
-    model:str,            # Preset, hub id, or folder of a checkpoint
-    pool:int=0,           # Pooling; 0: the checkpoint's own
-    frames:int=0,         # Frames of a record; 0: the model's own budget
-    text:int=200,         # Tokens of its prompt, speech included
-    answer:int=60,        # Tokens of its answer
-    batch:int=1,          # Records at a time, on each GPU
-    gpus:int=4,           # For ZeRO
-    dtype:str='float32'   # Of the weights: float32, bfloat16, float16
+    model: str,  # Preset, hub id, or folder of a checkpoint
+    pool: int = 0,  # Pooling; 0: the checkpoint's own
+    frames: int = 0,  # Frames of a record; 0: the model's own budget
+    text: int = 200,  # Tokens of its prompt, speech included
+    answer: int = 60,  # Tokens of its answer
+    batch: int = 1,  # Records at a time, on each GPU
+    gpus: int = 4,  # For ZeRO
+    dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
 ):
     "Tell what a model is made of and what it takes, without loading it"
     print(told(describe(load_config(model, pool or None), frames, text, answer, batch, gpus, dtype)))

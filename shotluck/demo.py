@@ -18,205 +18,386 @@ from .pages import data_uri, fill
 from .shapes import OPPOSITE, SLOTS, UNSEEN, read_caption, read_story
 
 # %% ../nbs/08_demo.ipynb #08-005
-def truth_of(rec): return rec['conversations'][1]['value']
+def truth_of(rec):
+    return rec['conversations'][1]['value']
+
 
 def slot_accuracy(
-    preds:dict, # id -> text
-    recs:list   # Shot captions of the shapes
-)->dict:        # Share right for each slot, and `exact` for all at once
+    preds: dict,  # id -> text
+    recs: list,  # Shot captions of the shapes
+) -> dict:  # Share right for each slot, and `exact` for all at once
     "How much of each caption is right"
     pairs = [(read_caption(truth_of(r)), read_caption(preds[r['id']]) or {}) for r in recs]
-    acc = {k:sum(t[k]==p.get(k) for t,p in pairs)/max(1, len(pairs)) for k in SLOTS}
-    return dict(acc, exact=sum(t=={k:p.get(k) for k in SLOTS} for t,p in pairs)/max(1, len(pairs)))
+    acc = {k: sum(t[k] == p.get(k) for t, p in pairs) / max(1, len(pairs)) for k in SLOTS}
+    return dict(acc, exact=sum(t == {k: p.get(k) for k in SLOTS} for t, p in pairs) / max(1, len(pairs)))
 
-def story_accuracy(preds:dict, recs:list)->dict:
+
+def story_accuracy(preds: dict, recs: list) -> dict:
     "Share of summaries with all names in order, and with colour and form of every shot"
     pairs = [(read_story(truth_of(r)), read_story(preds[r['id']]) or []) for r in recs]
-    same = lambda *ks: sum([[s[k] for k in ks] for s in t]==[[s[k] for k in ks] for s in p] for t,p in pairs)/max(1, len(pairs))
-    return dict(names=same('name'), shapes=same('colour','form'))
+    same = lambda *ks: (
+        sum([[s[k] for k in ks] for s in t] == [[s[k] for k in ks] for s in p] for t, p in pairs) / max(1, len(pairs))
+    )
+    return dict(names=same('name'), shapes=same('colour', 'form'))
 
-def chance(recs:list)->dict:
+
+def chance(recs: list) -> dict:
     "For each slot the larger of 1/k and the share of the commonest value in these records"
     said = [read_caption(truth_of(r)) for r in recs]
-    return {k:max(1/len(vs), *(sum(s[k]==v for s in said)/len(said) for v in vs)) for k,vs in SLOTS.items()}
+    return {k: max(1 / len(vs), *(sum(s[k] == v for s in said) / len(said) for v in vs)) for k, vs in SLOTS.items()}
 
 # %% ../nbs/08_demo.ipynb #08-008
-def flipped(straight:dict, turned:dict, recs:list)->float:
+def flipped(straight: dict, turned: dict, recs: list) -> float:
     "Of the shots whose direction was right: share that says the opposite when the frames come in reversed order"
-    right = [r['id'] for r in recs if (m := read_caption(truth_of(r))['motion']) in OPPOSITE and (read_caption(straight[r['id']]) or {}).get('motion')==m]
-    opp = [OPPOSITE[read_caption(straight[i])['motion']]==(read_caption(turned[i]) or {}).get('motion') for i in right]
-    return sum(opp)/max(1, len(opp))
+    right = [
+        r['id']
+        for r in recs
+        if (m := read_caption(truth_of(r))['motion']) in OPPOSITE
+        and (read_caption(straight[r['id']]) or {}).get('motion') == m
+    ]
+    opp = [
+        OPPOSITE[read_caption(straight[i])['motion']] == (read_caption(turned[i]) or {}).get('motion') for i in right
+    ]
+    return sum(opp) / max(1, len(opp))
 
-def left_right(preds:dict, recs:list)->float:
+
+def left_right(preds: dict, recs: list) -> float:
     "Of the shots that move left or right: share told rightly"
-    got = [(read_caption(preds[r['id']]) or {}).get('motion')==m for r in recs if (m := read_caption(truth_of(r))['motion']) in ('left','right')]
-    return sum(got)/max(1, len(got))
+    got = [
+        (read_caption(preds[r['id']]) or {}).get('motion') == m
+        for r in recs
+        if (m := read_caption(truth_of(r))['motion']) in ('left', 'right')
+    ]
+    return sum(got) / max(1, len(got))
 
-def recalled(preds:dict, recs:list)->float:
+
+def recalled(preds: dict, recs: list) -> float:
     "Share of captions with ROUGE-L of at least .9 to their own reference"
     from shotluck.evaluate import score
+
     each = score(preds, recs, draws=0).each
-    return sum(each[r['id']]['ROUGE-L']>=.9 for r in recs)/len(recs)
+    return sum(each[r['id']]['ROUGE-L'] >= 0.9 for r in recs) / len(recs)
 
 # %% ../nbs/08_demo.ipynb #08-011
 class Peak:
     "Largest memory of this process and its children while the block runs, GB"
+
     def __enter__(self):
-        self.gb,self.on = 0., True
-        self.thread = threading.Thread(target=self._watch, daemon=True); self.thread.start()
+        self.gb, self.on = 0.0, True
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
         return self
-    def __exit__(self, *exc): self.on = False; self.thread.join()
+
+    def __exit__(self, *exc):
+        self.on = False
+        self.thread.join()
+
     def _watch(self):
         import psutil
+
         me = psutil.Process()
         while self.on:
             rss = 0
             for p in [me, *me.children(recursive=True)]:
-                try: rss += p.memory_info().rss
-                except psutil.Error: pass                              # it ended while we looked
-            self.gb = max(self.gb, rss/1e9)
-            time.sleep(.2)
+                try:
+                    rss += p.memory_info().rss
+                except psutil.Error:
+                    pass  # it ended while we looked
+            self.gb = max(self.gb, rss / 1e9)
+            time.sleep(0.2)
+
 
 @contextmanager
-def stage(name:str, seconds:dict, quiet=False):
+def stage(name: str, seconds: dict, quiet=False):
     "Time a stage and say so"
-    if not quiet: print(f'── {name}', flush=True)
+    if not quiet:
+        print(f'── {name}', flush=True)
     start = time.time()
     yield
-    seconds[name] = round(time.time()-start, 1)
+    seconds[name] = round(time.time() - start, 1)
 
 # %% ../nbs/08_demo.ipynb #08-014
-def bar(r:dict)->list: # [(what, value, '≥' or '≤', bound), …]
+def bar(r: dict) -> list:  # [(what, value, '≥' or '≤', bound), …]
     "Every claim of the demo with its bound"
     ch = r['chance']
-    least = {'accuracy.colour':.97, 'accuracy.form':.9, 'accuracy.motion':.9, 'accuracy.background':.97, 'accuracy.name':.95, 'exact':.75, 'unseen.colour':.8, 'unseen.form':.8,
-             'summary.names':.85, 'summary.shapes':.6, 'controls.reversed_flip':.8, 'film.own':r['film']['other']+.3}
-    most = {'before.motion':ch['motion']+.1, 'before.name':ch['name']+.1, 'controls.blank_colour':ch['colour']+.1, 'controls.blank_motion':ch['motion']+.1, 'controls.blank_summary':.05,
-            'controls.shuffled_left_right':.65, 'controls.no_speech_name':ch['name']+.1}
-    at = lambda k: reduce(lambda d,part: d[part], k.split('.'), r)
-    return [(k, at(k), '≥', b) for k,b in least.items()]+[(k, at(k), '≤', b) for k,b in most.items()]
+    least = {
+        'accuracy.colour': 0.97,
+        'accuracy.form': 0.9,
+        'accuracy.motion': 0.9,
+        'accuracy.background': 0.97,
+        'accuracy.name': 0.95,
+        'exact': 0.75,
+        'unseen.colour': 0.8,
+        'unseen.form': 0.8,
+        'summary.names': 0.85,
+        'summary.shapes': 0.6,
+        'controls.reversed_flip': 0.8,
+        'film.own': r['film']['other'] + 0.3,
+    }
+    most = {
+        'before.motion': ch['motion'] + 0.1,
+        'before.name': ch['name'] + 0.1,
+        'controls.blank_colour': ch['colour'] + 0.1,
+        'controls.blank_motion': ch['motion'] + 0.1,
+        'controls.blank_summary': 0.05,
+        'controls.shuffled_left_right': 0.65,
+        'controls.no_speech_name': ch['name'] + 0.1,
+    }
+    at = lambda k: reduce(lambda d, part: d[part], k.split('.'), r)
+    return [(k, at(k), '≥', b) for k, b in least.items()] + [(k, at(k), '≤', b) for k, b in most.items()]
 
-def missed(r:dict, part='')->list:
+
+def missed(r: dict, part='') -> list:
     "The claims that this run did not meet; `part` is the beginning of a key, or several"
-    return [f'{k} is {v:.3f}, wanted {s} {b:.3f}' for k,v,s,b in bar(r) if k.startswith(part) and not (v>=b if s=='≥' else v<=b)]
+    return [
+        f'{k} is {v:.3f}, wanted {s} {b:.3f}'
+        for k, v, s, b in bar(r)
+        if k.startswith(part) and not (v >= b if s == '≥' else v <= b)
+    ]
 
 # %% ../nbs/08_demo.ipynb #08-016
 # Chosen on the validation videos; `nano` is small and untrained in motion, so it learns faster and longer than the paper's recipe
-SETTINGS = dict(views=24, repeat='bbb=2,sintel=2,sintel_trailer_360p/summary=10', concat=12, drop_words=.15, batch=16, optim='muon', lr=3e-3, warmup=.05, weight_decay=.1)
+SETTINGS = dict(
+    views=24,
+    repeat='bbb=2,sintel=2,sintel_trailer_360p/summary=10',
+    concat=12,
+    drop_words=0.15,
+    batch=16,
+    optim='muon',
+    lr=3e-3,
+    warmup=0.05,
+    weight_decay=0.1,
+)
 
-def measure(before, model, tok, data, limit:int=0, quiet=False)->dict:
+
+def measure(before, model, tok, data, limit: int = 0, quiet=False) -> dict:
     "Accuracies, controls and scores of a fine-tuned model on the test shapes, and its memory of the film"
     from shotluck.evaluate import EvaluateCfg, predict, score
     from shotluck.cache import FrameBank
+
     data = Path(data)
-    videos,recs = data/'raw'/'videos', [r for r in read_jsonl(data/'records'/'test.jsonl')][:limit or None]
-    shots,stories = ([r for r in recs if r['task']==t] for t in ('caption','summary'))
-    film = [r for r in read_jsonl(data/'records'/'train.jsonl') if not r['id'].startswith('shapes') and r['task']=='caption']
+    videos, recs = data / 'raw' / 'videos', [r for r in read_jsonl(data / 'records' / 'test.jsonl')][: limit or None]
+    shots, stories = ([r for r in recs if r['task'] == t] for t in ('caption', 'summary'))
+    film = [
+        r
+        for r in read_jsonl(data / 'records' / 'train.jsonl')
+        if not r['id'].startswith('shapes') and r['task'] == 'caption'
+    ]
     bank = FrameBank(model, videos)
-    def say(rs, m=model, bank=bank, **kw): return predict(m, tok, rs, videos, EvaluateCfg(batch=64, workers=-1, quiet=quiet, **kw), bank=bank)
+
+    def say(rs, m=model, bank=bank, **kw):
+        return predict(m, tok, rs, videos, EvaluateCfg(batch=64, workers=-1, quiet=quiet, **kw), bank=bank)
+
     untrained = slot_accuracy(say(shots, before, None), shots)
     plain = say(recs)
     blank = say(recs, control='blank')
-    scores = score({r['id']:plain[r['id']] for r in recs}, recs)
-    acc,blind = slot_accuracy(plain, shots), slot_accuracy(blank, shots)
-    unseen = slot_accuracy(plain, [r for r in shots if (t := read_caption(truth_of(r))) and (t['colour'],t['form']) in UNSEEN])
-    name = lambda d: {('background' if k=='ground' else k):v for k,v in d.items() if k!='exact'}
-    return dict(before={k:untrained[k] for k in ('motion','name')}, accuracy=name(acc), exact=acc['exact'], unseen={k:unseen[k] for k in ('colour','form')}, summary=story_accuracy(plain, stories),
-        controls=dict(blank_colour=blind['colour'], blank_motion=blind['motion'], blank_summary=story_accuracy(blank, stories)['shapes'], reversed_flip=flipped(plain, say(shots, control='reversed'), shots),
-                      shuffled_left_right=sum(left_right(say(shots, control='shuffled', seed=s), shots) for s in range(3))/3,
-                      no_speech_name=slot_accuracy(say(shots, control='no_speech'), shots)['name']),
-        film=dict(own=recalled(say(film), film), other=recalled(say(film, control='other'), film)), chance=name(chance(shots)),
-        scores={t:{r.metric:[r.value, r.low, r.high] for r in scores.table[scores.table.task==t].itertuples()} for t in ('caption','summary')})
+    scores = score({r['id']: plain[r['id']] for r in recs}, recs)
+    acc, blind = slot_accuracy(plain, shots), slot_accuracy(blank, shots)
+    unseen = slot_accuracy(
+        plain, [r for r in shots if (t := read_caption(truth_of(r))) and (t['colour'], t['form']) in UNSEEN]
+    )
+    name = lambda d: {('background' if k == 'ground' else k): v for k, v in d.items() if k != 'exact'}
+    return dict(
+        before={k: untrained[k] for k in ('motion', 'name')},
+        accuracy=name(acc),
+        exact=acc['exact'],
+        unseen={k: unseen[k] for k in ('colour', 'form')},
+        summary=story_accuracy(plain, stories),
+        controls=dict(
+            blank_colour=blind['colour'],
+            blank_motion=blind['motion'],
+            blank_summary=story_accuracy(blank, stories)['shapes'],
+            reversed_flip=flipped(plain, say(shots, control='reversed'), shots),
+            shuffled_left_right=sum(left_right(say(shots, control='shuffled', seed=s), shots) for s in range(3)) / 3,
+            no_speech_name=slot_accuracy(say(shots, control='no_speech'), shots)['name'],
+        ),
+        film=dict(own=recalled(say(film), film), other=recalled(say(film, control='other'), film)),
+        chance=name(chance(shots)),
+        scores={
+            t: {r.metric: [r.value, r.low, r.high] for r in scores.table[scores.table.task == t].itertuples()}
+            for t in ('caption', 'summary')
+        },
+    )
 
 # %% ../nbs/08_demo.ipynb #08-017
-def storyboards(model, tok, data, out, model_name:str, quiet=False)->list:
+def storyboards(model, tok, data, out, model_name: str, quiet=False) -> list:
     "Pages of a test video of the shapes and of the Sintel trailer, from annotated shots"
     from shotluck.caption import CaptionCfg, caption_video
     from shotluck.convert import plain
-    data,out,made = Path(data), Path(out), []
-    lines = {r['video']:r for r in read_jsonl(data/'shots.jsonl')}
-    note = {'sintel.html':'nano was trained on these very shots, so what it says here it saw in training. This page shows the layout and that the model can remember, not that it understands film.'}
-    for name,video,table in (('shapes.html','shapes_test_000.mp4','shapes_test'), ('sintel.html','sintel_trailer_360p.mp4','film_train')):
-        ann = next(a for a in read_json(data/'raw'/'annotations'/f'{table}.json') if a['video']==video)
-        sb = caption_video(data/'raw'/'videos'/video, model, tok, CaptionCfg(model=model_name, shots='annotated', quiet=True), shots=[tuple(s) for s in lines[video]['shots']],
-                           speech=[plain(a) for a in ann['ASR']], note=note.get(name, ''))
-        write_text(out/name, sb.to_html(os.path.relpath((data/'raw'/'videos'/video).resolve(), out.resolve())))
+
+    data, out, made = Path(data), Path(out), []
+    lines = {r['video']: r for r in read_jsonl(data / 'shots.jsonl')}
+    note = {
+        'sintel.html': 'nano was trained on these very shots, so what it says here it saw in training. This page shows the layout and that the model can remember, not that it understands film.'
+    }
+    for name, video, table in (
+        ('shapes.html', 'shapes_test_000.mp4', 'shapes_test'),
+        ('sintel.html', 'sintel_trailer_360p.mp4', 'film_train'),
+    ):
+        ann = next(a for a in read_json(data / 'raw' / 'annotations' / f'{table}.json') if a['video'] == video)
+        sb = caption_video(
+            data / 'raw' / 'videos' / video,
+            model,
+            tok,
+            CaptionCfg(model=model_name, shots='annotated', quiet=True),
+            shots=[tuple(s) for s in lines[video]['shots']],
+            speech=[plain(a) for a in ann['ASR']],
+            note=note.get(name, ''),
+        )
+        write_text(out / name, sb.to_html(os.path.relpath((data / 'raw' / 'videos' / video).resolve(), out.resolve())))
         made.append((name, sb))
     return made
 
 # %% ../nbs/08_demo.ipynb #08-018
 def demo(
-    out='demo',       # Folder for data, checkpoint, results.json and the pages
-    limit:int=0,      # Made videos of each split at most, for a quick look; 0: all
-    settings:dict={}, # Changes to the settings of the fine-tuning
-    workers:int=0,    # Processes; 0: one for each core
-    seed:int=0,       # Of the shapes and of the training
-    quiet:bool=False  # No progress bars
-)->dict:              # What stands in results.json
+    out='demo',  # Folder for data, checkpoint, results.json and the pages
+    limit: int = 0,  # Made videos of each split at most, for a quick look; 0: all
+    settings: dict = {},  # Changes to the settings of the fine-tuning
+    workers: int = 0,  # Processes; 0: one for each core
+    seed: int = 0,  # Of the shapes and of the training
+    quiet: bool = False,  # No progress bars
+) -> dict:  # What stands in results.json
     "Run every stage on the bundled sample and measure what each input is worth"
     from shotluck.convert import convert
     from shotluck.download import download
     from shotluck.split import compare_table, split
-    out = Path(out); data,sec,start = out/'data', {}, time.time()
-    raw = data/'raw'
+
+    out = Path(out)
+    data, sec, start = out / 'data', {}, time.time()
+    raw = data / 'raw'
     with Peak() as peak:
-        with stage('download', sec, quiet): download('sample', data, seed, workers, limit, quiet)
+        with stage('download', sec, quiet):
+            download('sample', data, seed, workers, limit, quiet)
         with stage('split', sec, quiet):
-            split(raw/'annotations', raw/'videos', data/'shots.jsonl', workers=workers, quiet=quiet)
-            cuts = compare_table(raw/'annotations', raw/'videos', {r['video'] for r in read_jsonl(data/'shots.jsonl')}, workers, quiet=quiet)
-        with stage('convert', sec, quiet): counts = convert(raw/'annotations', raw/'videos', data, data/'shots.jsonl')
+            split(raw / 'annotations', raw / 'videos', data / 'shots.jsonl', workers=workers, quiet=quiet)
+            cuts = compare_table(
+                raw / 'annotations',
+                raw / 'videos',
+                {r['video'] for r in read_jsonl(data / 'shots.jsonl')},
+                workers,
+                quiet=quiet,
+            )
+        with stage('convert', sec, quiet):
+            counts = convert(raw / 'annotations', raw / 'videos', data, data / 'shots.jsonl')
         with stage('finetune', sec, quiet):
             from shotluck.finetune import FinetuneCfg, finetune
             from shotluck.model import load_model
-            finetune(FinetuneCfg(data=str(data), out=str(out/'nano-shapes'), seed=seed, device='cpu', quiet=quiet, **{**SETTINGS, **settings}))
+
+            finetune(
+                FinetuneCfg(
+                    data=str(data),
+                    out=str(out / 'nano-shapes'),
+                    seed=seed,
+                    device='cpu',
+                    quiet=quiet,
+                    **{**SETTINGS, **settings},
+                )
+            )
         with stage('evaluate', sec, quiet):
-            model,tok = load_model(out/'nano-shapes', device='cpu')
+            model, tok = load_model(out / 'nano-shapes', device='cpu')
             results = measure(load_model('nano', device='cpu')[0], model, tok, data, quiet=quiet)
-        with stage('caption', sec, quiet): storyboards(model, tok, data, out, 'nano, fine-tuned on shapes and film', quiet)
-    results.update(shots={k:r for k,r in cuts.T.to_dict().items()}, rows=counts, seconds=dict(sec, total=round(time.time()-start, 1)), peak_gb=round(peak.gb, 2))
-    write_json(out/'results.json', results)
+        with stage('caption', sec, quiet):
+            storyboards(model, tok, data, out, 'nano, fine-tuned on shapes and film', quiet)
+    results.update(
+        shots={k: r for k, r in cuts.T.to_dict().items()},
+        rows=counts,
+        seconds=dict(sec, total=round(time.time() - start, 1)),
+        peak_gb=round(peak.gb, 2),
+    )
+    write_json(out / 'results.json', results)
     write_index(results, out)
     return results
 
 # %% ../nbs/08_demo.ipynb #08-019
-WORDS = {'before.motion':'motion, before fine-tuning', 'before.name':'name, before fine-tuning', 'accuracy.colour':'colour right', 'accuracy.form':'form right', 'accuracy.motion':'motion right',
-         'accuracy.background':'background right', 'accuracy.name':'name right', 'exact':'whole caption right', 'unseen.colour':'colour, pairs never seen in training', 'unseen.form':'form, pairs never seen in training',
-         'summary.names':'summary: all names, in order', 'summary.shapes':'summary: colour and form of every shot', 'controls.blank_colour':'blank frames: colour', 'controls.blank_motion':'blank frames: motion',
-         'controls.blank_summary':'blank frames: summary, colour and form', 'controls.reversed_flip':'reversed frames: the opposite direction is said', 'controls.shuffled_left_right':'shuffled frames: left told from right',
-         'controls.no_speech_name':'speech removed: name', 'film.own':'film (seen in training): recalled from its own frames'}
+WORDS = {
+    'before.motion': 'motion, before fine-tuning',
+    'before.name': 'name, before fine-tuning',
+    'accuracy.colour': 'colour right',
+    'accuracy.form': 'form right',
+    'accuracy.motion': 'motion right',
+    'accuracy.background': 'background right',
+    'accuracy.name': 'name right',
+    'exact': 'whole caption right',
+    'unseen.colour': 'colour, pairs never seen in training',
+    'unseen.form': 'form, pairs never seen in training',
+    'summary.names': 'summary: all names, in order',
+    'summary.shapes': 'summary: colour and form of every shot',
+    'controls.blank_colour': 'blank frames: colour',
+    'controls.blank_motion': 'blank frames: motion',
+    'controls.blank_summary': 'blank frames: summary, colour and form',
+    'controls.reversed_flip': 'reversed frames: the opposite direction is said',
+    'controls.shuffled_left_right': 'shuffled frames: left told from right',
+    'controls.no_speech_name': 'speech removed: name',
+    'film.own': 'film (seen in training): recalled from its own frames',
+}
 
-def table(r:dict):
+
+def table(r: dict):
     "The claims as a DataFrame"
     import pandas as pd
-    return pd.DataFrame([dict(what=WORDS[k], value=round(v, 3), wanted=f'{s} {b:.2f}', met='yes' if (v>=b if s=='≥' else v<=b) else 'NO') for k,v,s,b in bar(r)])
 
-def scores_table(r:dict):
+    return pd.DataFrame(
+        [
+            dict(
+                what=WORDS[k],
+                value=round(v, 3),
+                wanted=f'{s} {b:.2f}',
+                met='yes' if (v >= b if s == '≥' else v <= b) else 'NO',
+            )
+            for k, v, s, b in bar(r)
+        ]
+    )
+
+
+def scores_table(r: dict):
     "The metrics as a DataFrame"
     import pandas as pd
-    keep = ('BLEU-4','METEOR','ROUGE-L','CIDEr')
-    return pd.DataFrame([dict(task=t, **{m:f'{v[0]:.3f} [{v[1]:.3f}, {v[2]:.3f}]' for m,v in s.items() if m in keep}) for t,s in r['scores'].items()])
 
-def write_index(r:dict, out):
+    keep = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr')
+    return pd.DataFrame(
+        [
+            dict(task=t, **{m: f'{v[0]:.3f} [{v[1]:.3f}, {v[2]:.3f}]' for m, v in s.items() if m in keep})
+            for t, s in r['scores'].items()
+        ]
+    )
+
+
+def write_index(r: dict, out):
     "demo/index.html"
-    loss = data_uri((Path(out)/'nano-shapes'/'loss.png').read_bytes(), 'png')
-    write_text(Path(out)/'index.html', fill('demo.html', rows=table(r).to_dict('records'), scores=scores_table(r).to_dict('records'), loss=loss, seconds=r['seconds'], peak_gb=r['peak_gb'],
-                                            film=r['film'], shots=r['shots'], pages=[('shapes.html', 'A test video of the shapes'), ('sintel.html', 'The Sintel trailer')]))
+    loss = data_uri((Path(out) / 'nano-shapes' / 'loss.png').read_bytes(), 'png')
+    write_text(
+        Path(out) / 'index.html',
+        fill(
+            'demo.html',
+            rows=table(r).to_dict('records'),
+            scores=scores_table(r).to_dict('records'),
+            loss=loss,
+            seconds=r['seconds'],
+            peak_gb=r['peak_gb'],
+            film=r['film'],
+            shots=r['shots'],
+            pages=[('shapes.html', 'A test video of the shapes'), ('sintel.html', 'The Sintel trailer')],
+        ),
+    )
 
 # %% ../nbs/08_demo.ipynb #08-023
 @command
 def main(
-    out:str='demo',   # Folder for data, checkpoint, results.json and the pages
-    limit:int=0,      # Made videos of each split at most, for a quick look; 0: all
-    workers:int=0,    # Processes; 0: one for each core
-    seed:int=0,       # Of the shapes and of the training
-    strict:bool=False,# Exit with 1 if a control fails, or nano knew before it was taught
-    quiet:bool=False  # No progress bars
+    out: str = 'demo',  # Folder for data, checkpoint, results.json and the pages
+    limit: int = 0,  # Made videos of each split at most, for a quick look; 0: all
+    workers: int = 0,  # Processes; 0: one for each core
+    seed: int = 0,  # Of the shapes and of the training
+    strict: bool = False,  # Exit with 1 if a control fails, or nano knew before it was taught
+    quiet: bool = False,  # No progress bars
 ):
     "Every stage on the bundled sample: a fine-tuned captioner, its scores and controls, and storyboards"
     r = demo(out, limit, workers=workers, seed=seed, quiet=quiet)
     print(table(r).to_string(index=False), scores_table(r).to_string(index=False), sep='\n\n')
-    print(f"\nseconds: {', '.join(f'{k} {v}' for k,v in r['seconds'].items())}; peak memory {r['peak_gb']} GB")
-    print(f"film shots recalled from their own frames {r['film']['own']:.2f}, from another shot's {r['film']['other']:.2f} (they are in training: a test of memory)")
-    print(Path(out).resolve()/'index.html')
-    for m in missed(r): print(m, file=sys.stderr)
-    return int(strict and bool(missed(r, ('before','controls'))))
+    print(f"\nseconds: {', '.join(f'{k} {v}' for k, v in r['seconds'].items())}; peak memory {r['peak_gb']} GB")
+    print(
+        f"film shots recalled from their own frames {r['film']['own']:.2f}, from another shot's {r['film']['other']:.2f} (they are in training: a test of memory)"
+    )
+    print(Path(out).resolve() / 'index.html')
+    for m in missed(r):
+        print(m, file=sys.stderr)
+    return int(strict and bool(missed(r, ('before', 'controls'))))

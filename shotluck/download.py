@@ -16,437 +16,699 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from .fetch import FetchError, Parts, checksum, fetch, unpack, DamagedArchive, fetch_pages
-from .files import LEDGER, Journal, bulk, clear_parts, command, ffmpeg_exe, inside, plain_cell, read_json, safe_cell, sha256, whole, write_json, alone, content_mark, ids_hash, lock_folder, same_form
+from shotluck.files import (
+    LEDGER,
+    Journal,
+    bulk,
+    clear_parts,
+    command,
+    ffmpeg_exe,
+    inside,
+    plain_cell,
+    read_json,
+    safe_cell,
+    sha256,
+    whole,
+    write_json,
+    alone,
+    content_mark,
+    ids_hash,
+    lock_folder,
+    same_form,
+)
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, read_meta, shard_of, side_files
 from .video import VideoError, probe
 
 # %% ../nbs/01_download.ipynb #01-005
-def film_dir()->Path:
+def film_dir() -> Path:
     "Folder of the bundled film excerpts"
-    return Path(str(files('shotluck')))/'data'/'film'
+    return Path(str(files('shotluck'))) / 'data' / 'film'
+
 
 def copy_film(
-    data # Folder; files go to `raw/annotations` and `raw/videos` in it
-)->int:  # Files copied now; those already there and whole are kept
+    data,  # Folder; files go to `raw/annotations` and `raw/videos` in it
+) -> int:  # Files copied now; those already there and whole are kept
     "Put the bundled film excerpts, their annotation and their credits in place"
-    raw,n = Path(data)/'raw', 0
-    for f in read_json(film_dir()/'manifest.json'):
-        dst = inside(raw/'videos', f['file'])
-        if dst.exists() and sha256(dst)==f['sha256']: continue
+    raw, n = Path(data) / 'raw', 0
+    for f in read_json(film_dir() / 'manifest.json'):
+        dst = inside(raw / 'videos', f['file'])
+        if dst.exists() and sha256(dst) == f['sha256']:
+            continue
         with whole(dst) as p:
-            shutil.copyfile(film_dir()/f['file'], p)
-            if sha256(p)!=f['sha256']: raise OSError(f"{f['file']} of the installed package is damaged: reinstall shotluck")
+            shutil.copyfile(film_dir() / f['file'], p)
+            if sha256(p) != f['sha256']:
+                raise OSError(f"{f['file']} of the installed package is damaged: reinstall shotluck")
         n += 1
-    write_json(raw/'annotations'/'film_train.json', read_json(film_dir()/'shot2story.json'))
-    with whole(raw/'CREDITS.md') as p: shutil.copyfile(film_dir()/'CREDITS.md', p)
+    write_json(raw / 'annotations' / 'film_train.json', read_json(film_dir() / 'shot2story.json'))
+    with whole(raw / 'CREDITS.md') as p:
+        shutil.copyfile(film_dir() / 'CREDITS.md', p)
     return n
 
 # %% ../nbs/01_download.ipynb #01-008
 S2S = 'mhan/shot2story'
-_common = {S2S: ['val_qa.json','testing_qa.json']}
+_common = {S2S: ['val_qa.json', 'testing_qa.json']}
 DATASETS = {
-    'shot2story-20k':  {'mhan/Shot2Story-20K': ['20k_train.json','20k_val.json','20k_test.json','20k_meta.csv'], S2S: ['20k_split_info.pkl', *_common[S2S]]},
-    'shot2story-43k':  {S2S: ['43k_human_train.json','20k_val.json','20k_test.json','134k_meta.csv','134k_split_info.pkl', *_common[S2S]]},
-    'shot2story-134k': {S2S: ['134k_full_train.json','20k_val.json','20k_test.json','134k_meta.csv','134k_split_info.pkl', *_common[S2S]]}}
-VIDEOS = 'mhan/shot2story-videos'                                           # a gated model repo: parts of one tar.gz
-CLIPS = 134_000                                                             # videos in it, about
+    'shot2story-20k': {
+        'mhan/Shot2Story-20K': ['20k_train.json', '20k_val.json', '20k_test.json', '20k_meta.csv'],
+        S2S: ['20k_split_info.pkl', *_common[S2S]],
+    },
+    'shot2story-43k': {
+        S2S: [
+            '43k_human_train.json',
+            '20k_val.json',
+            '20k_test.json',
+            '134k_meta.csv',
+            '134k_split_info.pkl',
+            *_common[S2S],
+        ]
+    },
+    'shot2story-134k': {
+        S2S: [
+            '134k_full_train.json',
+            '20k_val.json',
+            '20k_test.json',
+            '134k_meta.csv',
+            '134k_split_info.pkl',
+            *_common[S2S],
+        ]
+    },
+}
+VIDEOS = 'mhan/shot2story-videos'  # a gated model repo: parts of one tar.gz
+CLIPS = 134_000  # videos in it, about
+
 
 def hub_files(
-    repo:str,           # owner/name
-    kind:str='dataset', # or 'model'
-    endpoint:str=None,  # The hub's address; None: huggingface.co
-    **kw                # wait, timeout: as `fetch_pages` takes them
-)->dict: # {file: dict(url, size, digest)}
+    repo: str,  # owner/name
+    kind: str = 'dataset',  # or 'model'
+    endpoint: str = None,  # The hub's address; None: huggingface.co
+    **kw,  # wait, timeout: as `fetch_pages` takes them
+) -> dict:  # {file: dict(url, size, digest)}
     "What a repo of the hub holds"
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers, validate_repo_id
+
     validate_repo_id(repo)
-    if constants.is_offline_mode(): raise ValueError(f"{repo}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or give a folder with the files: --from DIR")
+    if constants.is_offline_mode():
+        raise ValueError(
+            f"{repo}: HF_HUB_OFFLINE is set, so nothing is fetched; unset it, or give a folder with the files: --from DIR"
+        )
     base = (endpoint or constants.ENDPOINT).rstrip('/')
-    try: items = fetch_pages(f'{base}/api/{kind}s/{repo}/tree/main?recursive=true', build_hf_headers(), **kw)
+    try:
+        items = fetch_pages(f'{base}/api/{kind}s/{repo}/tree/main?recursive=true', build_hf_headers(), **kw)
     except FetchError as e:
-        if e.code in (401,403,404): raise ValueError(f"{base}/{repo}: no such {kind}, or not without a token; if it is private or gated: {_terms(repo)}") from None
-        raise ValueError(f"{base}: the list of files of {repo} could not be had ({e}); try again later, or --from DIR") from None
+        if e.code in (401, 403, 404):
+            raise ValueError(
+                f"{base}/{repo}: no such {kind}, or not without a token; if it is private or gated: {_terms(repo)}"
+            ) from None
+        raise ValueError(
+            f"{base}: the list of files of {repo} could not be had ({e}); try again later, or --from DIR"
+        ) from None
     found = {}
     for item in items:
-        if not isinstance(item, dict) or item.get('type')!='file': continue
+        if not isinstance(item, dict) or item.get('type') != 'file':
+            continue
         lfs = item.get('lfs')
-        path,size = item.get('path'), item.get('size')
+        path, size = item.get('path'), item.get('size')
         digest = lfs.get('oid') if isinstance(lfs, dict) and lfs.get('oid') else item.get('oid')
-        if not isinstance(path, str) or type(size) is not int or not 0<=size<1<<50 or not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', str(digest)):
+        if (
+            not isinstance(path, str)
+            or type(size) is not int
+            or not 0 <= size < 1 << 50
+            or not re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}', str(digest))
+        ):
             raise ValueError(f"{base}: the list of files of {repo} is not as the hub's: {str(item)[:200]}")
-        found[path] = dict(url=f"{base}/{'datasets/' if kind=='dataset' else ''}{repo}/resolve/main/{quote(path)}", size=size, digest=digest)
+        found[path] = dict(
+            url=f"{base}/{'datasets/' if kind == 'dataset' else ''}{repo}/resolve/main/{quote(path)}",
+            size=size,
+            digest=digest,
+        )
     return found
 
-def _terms(repo): return f"accept its terms at https://huggingface.co/{repo}, then give your token by `hf auth login` or in HF_TOKEN"
 
-def room(folder, need:int):
+def _terms(repo):
+    return f"accept its terms at https://huggingface.co/{repo}, then give your token by `hf auth login` or in HF_TOKEN"
+
+
+def room(folder, need: int):
     "`OSError` in one line if `folder` has less than `need` bytes of free space"
     folder = next(p for p in [Path(folder), *Path(folder).absolute().parents] if p.exists())
     free = shutil.disk_usage(folder).free
-    if free<need: raise OSError(f"{folder}: {need/1e9:.1f} GB of free space are needed, there are {free/1e9:.1f}; make room or give another folder with --data")
+    if free < need:
+        raise OSError(
+            f"{folder}: {need / 1e9:.1f} GB of free space are needed, there are {free / 1e9:.1f}; make room or give another folder with --data"
+        )
 
 # %% ../nbs/01_download.ipynb #01-009
 def fetch_files(
-    found:dict,       # Of `hub_files`
-    out,              # Folder
-    repo:str,         # For the message when it is gated
-    workers:int=4,    # Files at once
-    quiet:bool=False, # No progress bar?
-    **kw              # For `fetch`
-)->list:              # Paths
+    found: dict,  # Of `hub_files`
+    out,  # Folder
+    repo: str,  # For the message when it is gated
+    workers: int = 4,  # Files at once
+    quiet: bool = False,  # No progress bar?
+    **kw,  # For `fetch`
+) -> list:  # Paths
     "Fetch several files at once, each checked"
     from huggingface_hub.utils import build_hf_headers
     from tqdm.auto import tqdm
-    lack = {p:f for p,f in found.items() if not ((q := Path(out)/p).exists() and q.stat().st_size==f['size'])}
+
+    lack = {p: f for p, f in found.items() if not ((q := Path(out) / p).exists() and q.stat().st_size == f['size'])}
     room(out, sum(f['size'] for f in lack.values()))
-    with tqdm(total=sum(f['size'] for f in lack.values()), unit='B', unit_scale=True, desc=repo, disable=quiet or None) as bar, ThreadPoolExecutor(workers or 4) as pool:
+    with (
+        tqdm(
+            total=sum(f['size'] for f in lack.values()), unit='B', unit_scale=True, desc=repo, disable=quiet or None
+        ) as bar,
+        ThreadPoolExecutor(workers or 4) as pool,
+    ):
+
         def get(item):
-            try: return fetch(item[1]['url'], inside(out, item[0]), item[1]['size'], item[1]['digest'], build_hf_headers(), tick=bar.update, **kw)
+            try:
+                return fetch(
+                    item[1]['url'],
+                    inside(out, item[0]),
+                    item[1]['size'],
+                    item[1]['digest'],
+                    build_hf_headers(),
+                    tick=bar.update,
+                    **kw,
+                )
             except FetchError as e:
-                if e.code in (401,403): raise ValueError(f"{repo} is gated: {_terms(repo)}") from None
+                if e.code in (401, 403):
+                    raise ValueError(f"{repo} is gated: {_terms(repo)}") from None
                 raise
-        try: return list(pool.map(get, found.items()))
-        except BaseException: pool.shutdown(cancel_futures=True); raise
+
+        try:
+            return list(pool.map(get, found.items()))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
 
 def fetch_annotations(
-    dataset:str,       # One of `DATASETS`
-    data,              # Folder; files go to `raw/annotations` in it
-    endpoint:str=None, # The hub's address
-    **kw               # workers, quiet, and what `fetch` takes
-)->list:               # Paths
+    dataset: str,  # One of `DATASETS`
+    data,  # Folder; files go to `raw/annotations` in it
+    endpoint: str = None,  # The hub's address
+    **kw,  # workers, quiet, and what `fetch` takes
+) -> list:  # Paths
     "The annotations of a dataset, whole and checked"
     got = []
-    for repo,names in DATASETS[dataset].items():
-        there = hub_files(repo, 'dataset', endpoint, **{k:v for k,v in kw.items() if k in ('wait','timeout')})
-        if lack := [n for n in names if n not in there]: raise ValueError(f"{repo} does not hold {', '.join(lack)}; it may have been renamed: look at https://huggingface.co/datasets/{repo}")
-        got += fetch_files({n:there[n] for n in names}, Path(data)/'raw'/'annotations', repo, **kw)
+    for repo, names in DATASETS[dataset].items():
+        there = hub_files(repo, 'dataset', endpoint, **{k: v for k, v in kw.items() if k in ('wait', 'timeout')})
+        if lack := [n for n in names if n not in there]:
+            raise ValueError(
+                f"{repo} does not hold {', '.join(lack)}; it may have been renamed: look at https://huggingface.co/datasets/{repo}"
+            )
+        got += fetch_files({n: there[n] for n in names}, Path(data) / 'raw' / 'annotations', repo, **kw)
     return got
 
 # %% ../nbs/01_download.ipynb #01-017
 def wanted_videos(
-    data,         # Folder with `raw/annotations`
-    shard:str='', # i/n: only this part of them
-    limit:int=0   # At most; 0: all
-)->list:          # Names, in the order of the annotations
+    data,  # Folder with `raw/annotations`
+    shard: str = '',  # i/n: only this part of them
+    limit: int = 0,  # At most; 0: all
+) -> list:  # Names, in the order of the annotations
     "The videos that the annotations name"
-    mine,seen = shard_of(shard), {}
-    for _,file in annotation_files(Path(data)/'raw'/'annotations'):
+    mine, seen = shard_of(shard), {}
+    for _, file in annotation_files(Path(data) / 'raw' / 'annotations'):
         try:
             for a in iter_annotations(file):
-                if isinstance(a, dict) and isinstance(a.get('video'), str) and mine(a['video']): seen.setdefault(a['video'])
-        except ValueError as e: print(e, file=sys.stderr)
-    return list(seen)[:limit or None]
+                if isinstance(a, dict) and isinstance(a.get('video'), str) and mine(a['video']):
+                    seen.setdefault(a['video'])
+        except ValueError as e:
+            print(e, file=sys.stderr)
+    return list(seen)[: limit or None]
 
-def _natural(name): return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', name)]
 
-def archives(names)->list:
+def _natural(name):
+    return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', name)]
+
+
+def archives(names) -> list:
     "Groups of names that are parts of one archive, in the order of the parts"
     groups = {}
     for n in sorted(names, key=_natural):
-        if m := re.fullmatch(r'(.*\.(?:tar|tar\.gz|tgz))(?:[._-]?(?:part)?[._-]?\w{1,4})?', n): groups.setdefault(m[1], []).append(n)
+        if m := re.fullmatch(r'(.*\.(?:tar|tar\.gz|tgz))(?:[._-]?(?:part)?[._-]?\w{1,4})?', n):
+            groups.setdefault(m[1], []).append(n)
     return list(groups.values())
 
+
 def unpack_parts(
-    sizes:list,        # Bytes of each part
-    get,               # get(i) -> path of part i, checked
-    data,              # Folder; videos go to `raw/videos` in it
-    wanted:set=None,   # Names to unpack; None: all
-    drop:bool=True,    # Remove parts that are done?
-    quiet:bool=False,  # No progress bar?
-    spacing:int=1<<26, # Bytes between two points at which it can go on
-    key=()             # Texts that tell this archive, and what is wanted of it, from others
-)->list:               # (name, status, reason) of the members seen in this run
+    sizes: list,  # Bytes of each part
+    get,  # get(i) -> path of part i, checked
+    data,  # Folder; videos go to `raw/videos` in it
+    wanted: set = None,  # Names to unpack; None: all
+    drop: bool = True,  # Remove parts that are done?
+    quiet: bool = False,  # No progress bar?
+    spacing: int = 1 << 26,  # Bytes between two points at which it can go on
+    key=(),  # Texts that tell this archive, and what is wanted of it, from others
+) -> list:  # (name, status, reason) of the members seen in this run
     "Unpack an archive that comes in parts; a later run goes on where this one stopped"
     from tqdm.auto import tqdm
-    state,rows,gone = Path(data)/'raw'/'.unpack'/ids_hash([*map(str, sizes), *key]), [], 0
-    with Parts(sizes, get) as parts, tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet or None) as bar:
+
+    state, rows, gone = Path(data) / 'raw' / '.unpack' / ids_hash([*map(str, sizes), *key]), [], 0
+    with (
+        Parts(sizes, get) as parts,
+        tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet or None) as bar,
+    ):
+
         def done(at):
             nonlocal gone
-            bar.update(at-bar.n)
-            while drop and parts.edges[gone+1]<=at:
-                if gone in parts.coming: parts.coming[gone].result().unlink(missing_ok=True)
+            bar.update(at - bar.n)
+            while drop and parts.edges[gone + 1] <= at:
+                if gone in parts.coming:
+                    parts.coming[gone].result().unlink(missing_ok=True)
                 gone += 1
-        for row in unpack(parts, Path(data)/'raw'/'videos', state, wanted, spacing, done):
-            if row[1]!='skipped': rows.append(row)
+
+        for row in unpack(parts, Path(data) / 'raw' / 'videos', state, wanted, spacing, done):
+            if row[1] != 'skipped':
+                rows.append(row)
         if drop:
-            for f in parts.coming.values(): f.result().unlink(missing_ok=True)
+            for f in parts.coming.values():
+                f.result().unlink(missing_ok=True)
     shutil.rmtree(state, ignore_errors=True)
     return rows
 
+
 def hub_videos(
-    data,              # Folder; videos go to `raw/videos` in it
-    wanted:list,       # Names
-    repo:str=VIDEOS,   # The repo of the parts
-    endpoint:str=None, # The hub's address
-    quiet:bool=False,  # No progress bar?
-    spacing:int=1<<26, # Bytes of the stream between two places to go on from
-    workers:int=0,     # Processes that check videos; 0: one for each core
-    **kw               # For `stream_tar`
-)->dict:               # {name: (status, reason)}
+    data,  # Folder; videos go to `raw/videos` in it
+    wanted: list,  # Names
+    repo: str = VIDEOS,  # The repo of the parts
+    endpoint: str = None,  # The hub's address
+    quiet: bool = False,  # No progress bar?
+    spacing: int = 1 << 26,  # Bytes of the stream between two places to go on from
+    workers: int = 0,  # Processes that check videos; 0: one for each core
+    **kw,  # For `stream_tar`
+) -> dict:  # {name: (status, reason)}
     "The videos from the hub's parts, without a second copy of them on disk"
-    videos = Path(data)/'raw'/'videos'
+    videos = Path(data) / 'raw' / 'videos'
     lack = {w for w in wanted if not _whole_file(videos, w)}
     rows = {}
     if lack:
-        found = hub_files(repo, 'model', endpoint, **{k:v for k,v in kw.items() if k in ('wait','timeout')})
+        found = hub_files(repo, 'model', endpoint, **{k: v for k, v in kw.items() if k in ('wait', 'timeout')})
         groups = archives(found)
-        if not groups: raise ValueError(f"{repo}: holds no .tar or .tar.gz, cut or not; it holds {', '.join(list(found)[:5])}")
-        total,biggest = sum(found[n]['size'] for g in groups for n in g), max(found[n]['size'] for g in groups for n in g)
-        room(data, min(total, int(total*len(lack)/CLIPS*1.2))+3*biggest)
+        if not groups:
+            raise ValueError(f"{repo}: holds no .tar or .tar.gz, cut or not; it holds {', '.join(list(found)[:5])}")
+        total, biggest = (
+            sum(found[n]['size'] for g in groups for n in g),
+            max(found[n]['size'] for g in groups for n in g),
+        )
+        room(data, min(total, int(total * len(lack) / CLIPS * 1.2)) + 3 * biggest)
         for g in groups:
-            def get(i): return fetch_files({g[i]:found[g[i]]}, Path(data)/'raw'/'parts', repo, 1, True, **kw)[0]
+
+            def get(i):
+                return fetch_files({g[i]: found[g[i]]}, Path(data) / 'raw' / 'parts', repo, 1, True, **kw)[0]
+
             key = [*(found[n]['digest'] for n in g), *wanted]
             try:
-                for name,status,reason in unpack_parts([found[n]['size'] for n in g], get, data, lack, quiet=quiet, spacing=spacing, key=key): rows[name] = (status,reason)
-            except DamagedArchive as e: rows[g[0]] = ('corrupt', str(e))
-            for n in g: (Path(data)/'raw'/'parts'/n).unlink(missing_ok=True)                 # what a killed run had fetched and this one did not need
-    return {**{n:v for n,v in rows.items() if v[0]!='ok'}, **{w:('ok','') if _whole_file(videos, w) else ('unavailable','not in the archive') for w in wanted}}
+                for name, status, reason in unpack_parts(
+                    [found[n]['size'] for n in g], get, data, lack, quiet=quiet, spacing=spacing, key=key
+                ):
+                    rows[name] = (status, reason)
+            except DamagedArchive as e:
+                rows[g[0]] = ('corrupt', str(e))
+            # what a killed run had fetched and this one did not need
+            for n in g:
+                (Path(data) / 'raw' / 'parts' / n).unlink(missing_ok=True)
+    return {
+        **{n: v for n, v in rows.items() if v[0] != 'ok'},
+        **{w: ('ok', '') if _whole_file(videos, w) else ('unavailable', 'not in the archive') for w in wanted},
+    }
+
 
 def _whole_file(folder, name):
-    try: p = inside(folder, name)
-    except ValueError: return False
-    return p.is_file() and p.stat().st_size>0
+    try:
+        p = inside(folder, name)
+    except ValueError:
+        return False
+    return p.is_file() and p.stat().st_size > 0
 
 # %% ../nbs/01_download.ipynb #01-018
 def write_ledger(
-    path,     # download.csv
-    rows:dict # {name: (status, reason)}
+    path,  # download.csv
+    rows: dict,  # {name: (status, reason)}
 ):
     "A row for each video that was wanted, and for each member of an archive that was refused"
     with whole(path) as p, open(p, 'w', newline='', encoding='utf-8', errors='backslashreplace') as f:
         w = csv.writer(f, lineterminator='\n')
         w.writerow(LEDGER)
-        w.writerows(map(safe_cell, ('download','',name,'','',status,reason)) for name,(status,reason) in rows.items())
+        w.writerows(
+            map(safe_cell, ('download', '', name, '', '', status, reason)) for name, (status, reason) in rows.items()
+        )
 
-def read_ledger(path)->dict:
+
+def read_ledger(path) -> dict:
     "{video: (status, reason)} of a download.csv; {} if there is none"
-    if not Path(path).exists(): return {}
-    with open(path, newline='', encoding='utf-8') as f: return {plain_cell(r['video']):(r['status'],plain_cell(r['reason'])) for r in csv.DictReader(f)}
+    if not Path(path).exists():
+        return {}
+    with open(path, newline='', encoding='utf-8') as f:
+        return {plain_cell(r['video']): (r['status'], plain_cell(r['reason'])) for r in csv.DictReader(f)}
 
 # %% ../nbs/01_download.ipynb #01-020
 def from_dir(
-    data,             # Folder; files go to `raw` in it
-    folder,           # What was fetched by other means: annotations, videos, archives or their parts, in any subfolder
-    wanted:list=None, # Names; None: what the annotations say after those of `folder` were taken
-    timeout:float=60, # Seconds a video may take to be looked at
-    workers:int=0,    # Processes; 0: one for each core
-    quiet:bool=False, # No progress bar?
-    shard:str='',     # i/n: only this part of the videos
-    limit:int=0       # Videos at most; 0: all
-)->dict:              # {name: (status, reason)}
+    data,  # Folder; files go to `raw` in it
+    folder,  # What was fetched by other means: annotations, videos, archives or their parts, in any subfolder
+    wanted: list = None,  # Names; None: what the annotations say after those of `folder` were taken
+    timeout: float = 60,  # Seconds a video may take to be looked at
+    workers: int = 0,  # Processes; 0: one for each core
+    quiet: bool = False,  # No progress bar?
+    shard: str = '',  # i/n: only this part of the videos
+    limit: int = 0,  # Videos at most; 0: all
+) -> dict:  # {name: (status, reason)}
     "Take files that were fetched by other means, each verified; `SHA256SUMS` in the folder is used if it is there"
-    folder,raw = Path(folder), Path(data)/'raw'
-    if not folder.is_dir(): raise ValueError(f"{folder}: no such folder; give the folder that holds what you fetched")
-    there = {p.relative_to(folder).as_posix():p for p in sorted(folder.rglob('*')) if p.is_file()}
-    sums,rows = _checksums(folder, there), {}
+    folder, raw = Path(folder), Path(data) / 'raw'
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; give the folder that holds what you fetched")
+    there = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob('*')) if p.is_file()}
+    sums, rows = _checksums(folder, there), {}
+
     def right(n):
-        if n not in sums or checksum(there[n], sums[n])==sums[n]: return True
+        if n not in sums or checksum(there[n], sums[n]) == sums[n]:
+            return True
         rows[n] = ('corrupt', 'its checksum is not the one in SHA256SUMS')
         return False
-    for n,name in _annotations_in(there).items():
-        if not right(n): rows[name] = rows.pop(n)
-        elif not _same_bytes(there[n], raw/'annotations'/name):
-            with whole(raw/'annotations'/name) as q: shutil.copyfile(there[n], q)
+
+    for n, name in _annotations_in(there).items():
+        if not right(n):
+            rows[name] = rows.pop(n)
+        elif not _same_bytes(there[n], raw / 'annotations' / name):
+            with whole(raw / 'annotations' / name) as q:
+                shutil.copyfile(there[n], q)
     wanted = wanted if wanted is not None else wanted_videos(data, shard, limit)
     for g in archives(there):
-        if not all(right(n) for n in g): continue
+        if not all(right(n) for n in g):
+            continue
         key = [*(content_mark(there[n]) for n in g), *wanted]
         try:
-            for n,s,why in unpack_parts([there[n].stat().st_size for n in g], lambda i: there[g[i]], data, set(wanted), False, quiet, key=key): rows[n] = (s,why)
-        except DamagedArchive as e: rows[g[0]] = ('corrupt', str(e))
-    found,unclear = _match([w for w in wanted if not _whole_file(raw/'videos', w)], there)
-    rows.update({w:('bad_row', why) for w,why in unclear.items()})
+            for n, s, why in unpack_parts(
+                [there[n].stat().st_size for n in g], lambda i: there[g[i]], data, set(wanted), False, quiet, key=key
+            ):
+                rows[n] = (s, why)
+        except DamagedArchive as e:
+            rows[g[0]] = ('corrupt', str(e))
+    found, unclear = _match([w for w in wanted if not _whole_file(raw / 'videos', w)], there)
+    rows.update({w: ('bad_row', why) for w, why in unclear.items()})
     room(data, sum(there[n].stat().st_size for n in found.values()))
-    for (w,n),(_,r) in zip(found.items(), bulk(_look, [str(there[n]) for n in found.values()], workers, timeout, 'verify', quiet)):
-        if isinstance(r, Exception) or r: rows.setdefault(w, ('timeout' if isinstance(r, TimeoutError) else 'corrupt', str(r)))
-        elif not right(n): rows[w] = rows.pop(n)
+    for (w, n), (_, r) in zip(
+        found.items(), bulk(_look, [str(there[n]) for n in found.values()], workers, timeout, 'verify', quiet)
+    ):
+        if isinstance(r, Exception) or r:
+            rows.setdefault(w, ('timeout' if isinstance(r, TimeoutError) else 'corrupt', str(r)))
+        elif not right(n):
+            rows[w] = rows.pop(n)
         else:
-            try: target = inside(raw/'videos', w)
-            except ValueError as e: rows[w] = ('bad_row', str(e)); continue
-            with whole(target) as q: shutil.copyfile(there[n], q)
-    return {**{n:v for n,v in rows.items() if v[0]!='ok'}, **{w:('ok','') if _whole_file(raw/'videos', w) else rows.get(w, ('missing', f'not in {folder.name}')) for w in wanted}}
+            try:
+                target = inside(raw / 'videos', w)
+            except ValueError as e:
+                rows[w] = ('bad_row', str(e))
+                continue
+            with whole(target) as q:
+                shutil.copyfile(there[n], q)
+    return {
+        **{n: v for n, v in rows.items() if v[0] != 'ok'},
+        **{
+            w: ('ok', '') if _whole_file(raw / 'videos', w) else rows.get(w, ('missing', f'not in {folder.name}'))
+            for w in wanted
+        },
+    }
 
-def _checksums(folder, there): # {path: digest} of every SHA256SUMS; a line with a bare name is for the one file that has it
+
+def _checksums(
+    folder, there
+):  # {path: digest} of every SHA256SUMS; a line with a bare name is for the one file that has it
     named = {}
-    for n in there: named.setdefault(PurePosixPath(n).name, []).append(n)
+    for n in there:
+        named.setdefault(PurePosixPath(n).name, []).append(n)
     sums = {}
     for n in named.get('SHA256SUMS', []):
         for line in there[n].read_text(errors='replace').splitlines():
-            if not (m := re.fullmatch(r'([0-9a-fA-F]{64}) [ *](?:\./)?(.+)', line)): continue
-            path = (PurePosixPath(n).parent/m[2]).as_posix()
+            if not (m := re.fullmatch(r'([0-9a-fA-F]{64}) [ *](?:\./)?(.+)', line)):
+                continue
+            path = (PurePosixPath(n).parent / m[2]).as_posix()
             same = named.get(PurePosixPath(m[2]).name, [])
-            if path in there: sums[path] = m[1].lower()
-            elif len(same)==1: sums.setdefault(same[0], m[1].lower())
+            if path in there:
+                sums[path] = m[1].lower()
+            elif len(same) == 1:
+                sums.setdefault(same[0], m[1].lower())
     return sums
 
-def _annotations_in(there): # {path: name to keep it under}; two that differ but have one name get their folder's
+
+def _annotations_in(there):  # {path: name to keep it under}; two that differ but have one name get their folder's
     kind = re.compile(r'(train|val|test|qa|_meta|_split_info)\w*\.(json|jsonl|csv|pkl)$')
     named = {}
-    for n in filter(kind.search, there): named.setdefault(PurePosixPath(n).name, {}).setdefault(content_mark(there[n]), n)
+    for n in filter(kind.search, there):
+        named.setdefault(PurePosixPath(n).name, {}).setdefault(content_mark(there[n]), n)
     out = {}
-    for name,group in named.items(): out |= {n:name if len(group)==1 else '_'.join(PurePosixPath(n).parts) for n in group.values()}
+    for name, group in named.items():
+        out |= {n: name if len(group) == 1 else '_'.join(PurePosixPath(n).parts) for n in group.values()}
     return out
 
-def _match(wanted, there): # ({name: path of its file}, {name: why it cannot be told which}): the same path, else one that ends with it, else the only file of that name
-    named,asked,found,unclear = {}, {}, {}, {}
-    for n in there: named.setdefault(same_form(PurePosixPath(n).name), []).append(n)
-    for w in wanted: asked.setdefault(PurePosixPath(w).name, []).append(w)
+
+def _match(
+    wanted, there
+):  # ({name: path of its file}, {name: why it cannot be told which}): the same path, else one that ends with it, else the only file of that name
+    named, asked, found, unclear = {}, {}, {}, {}
+    for n in there:
+        named.setdefault(same_form(PurePosixPath(n).name), []).append(n)
     for w in wanted:
-        same,whole_name = named.get(same_form(PurePosixPath(w).name), []), same_form(w)
-        exact = [n for n in same if same_form(n)==whole_name]
-        ends = [n for n in same if same_form(n).endswith('/'+whole_name)]
-        files = exact or ends or (same if len(asked[PurePosixPath(w).name])==1 else [])
-        if len({content_mark(there[n]) for n in files} if len(files)>1 else files)>1: unclear[w] = f"{len(files)} files may be meant: {', '.join(files[:3])}"
-        elif files: found[w] = files[0]
+        asked.setdefault(PurePosixPath(w).name, []).append(w)
+    for w in wanted:
+        same, whole_name = named.get(same_form(PurePosixPath(w).name), []), same_form(w)
+        exact = [n for n in same if same_form(n) == whole_name]
+        ends = [n for n in same if same_form(n).endswith('/' + whole_name)]
+        files = exact or ends or (same if len(asked[PurePosixPath(w).name]) == 1 else [])
+        if len({content_mark(there[n]) for n in files} if len(files) > 1 else files) > 1:
+            unclear[w] = f"{len(files)} files may be meant: {', '.join(files[:3])}"
+        elif files:
+            found[w] = files[0]
     return found, unclear
 
-def _look(path): # '' or what is wrong with a video
-    try: probe(path); return ''
-    except VideoError as e: return str(e).replace(str(Path(path).parent), '').lstrip('/')
-def _same_bytes(a, b): return b.exists() and b.stat().st_size==a.stat().st_size and sha256(a)==sha256(b)
+
+def _look(path):  # '' or what is wrong with a video
+    try:
+        probe(path)
+        return ''
+    except VideoError as e:
+        return str(e).replace(str(Path(path).parent), '').lstrip('/')
+
+
+def _same_bytes(a, b):
+    return b.exists() and b.stat().st_size == a.stat().st_size and sha256(a) == sha256(b)
 
 # %% ../nbs/01_download.ipynb #01-023
-GONE = [('region', r'your country|your location|geo.?restrict|in your region'), ('private', r'private video|is private|members.only'),
-        ('blocked', r'not a bot|sign in|log ?in|HTTP Error (403|429)|captcha|age.restricted|rate.?limit'),
-        ('removed', r'unavailable|removed|terminated|deleted|no longer|does not exist|HTTP Error (404|410)|copyright')]
+GONE = [
+    ('region', r'your country|your location|geo.?restrict|in your region'),
+    ('private', r'private video|is private|members.only'),
+    ('blocked', r'not a bot|sign in|log ?in|HTTP Error (403|429)|captcha|age.restricted|rate.?limit'),
+    ('removed', r'unavailable|removed|terminated|deleted|no longer|does not exist|HTTP Error (404|410)|copyright'),
+]
+
 
 def why_gone(
-    text:str # yt-dlp's message
-)->str:      # 'region: …', 'private: …', 'blocked: …', 'removed: …' or 'error: …'
+    text: str,  # yt-dlp's message
+) -> str:  # 'region: …', 'private: …', 'blocked: …', 'removed: …' or 'error: …'
     "One word for why a video cannot be had, and the message"
-    word = next((w for w,p in GONE if re.search(p, text, re.I)), 'error')
+    word = next((w for w, p in GONE if re.search(p, text, re.I)), 'error')
     said = re.sub(r'^ERROR: *', '', re.sub(r'\x1b\[[0-9;]*m', '', text))
     return f"{word}: {' '.join(said.split())[:200]}"
 
-def _section(videos, url, height, job): # Fetch one clip; returns '' or why not
-    name,m = job
-    try: from yt_dlp import YoutubeDL
-    except ImportError: raise ImportError("--source youtube needs yt-dlp: pip install 'shotluck[youtube]'") from None
+
+def _section(videos, url, height, job):  # Fetch one clip; returns '' or why not
+    name, m = job
+    try:
+        from yt_dlp import YoutubeDL
+    except ImportError:
+        raise ImportError("--source youtube needs yt-dlp: pip install 'shotluck[youtube]'") from None
     from yt_dlp.postprocessor import FFmpegPostProcessor
     from yt_dlp.utils import DownloadError, download_range_func
     import tempfile
-    FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_exe())                  # as yt-dlp's own command does
+
+    FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_exe())  # as yt-dlp's own command does
     dst = inside(videos, name)
     dst.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=videos, prefix='.part-') as tmp:
-        opts = dict(format=f'bv*[height<={height}]+ba/b[height<={height}]/b', outtmpl=f'{tmp}/v.%(ext)s', download_ranges=download_range_func(None, [(m['start'],m['end'])]), force_keyframes_at_cuts=True,
-                    merge_output_format='mp4', quiet=True, no_warnings=True, noprogress=True, noplaylist=True, cachedir=False, retries=5, extractor_retries=3,
-                    socket_timeout=30, sleep_interval_requests=1 if 'youtube' in url else 0, logger=_Silent())
+        opts = dict(
+            format=f'bv*[height<={height}]+ba/b[height<={height}]/b',
+            outtmpl=f'{tmp}/v.%(ext)s',
+            download_ranges=download_range_func(None, [(m['start'], m['end'])]),
+            force_keyframes_at_cuts=True,
+            merge_output_format='mp4',
+            quiet=True,
+            no_warnings=True,
+            noprogress=True,
+            noplaylist=True,
+            cachedir=False,
+            retries=5,
+            extractor_retries=3,
+            socket_timeout=30,
+            sleep_interval_requests=1 if 'youtube' in url else 0,
+            logger=_Silent(),
+        )
         try:
-            with YoutubeDL(opts) as y: y.download([url.format(m['youtube'])])
-        except DownloadError as e: return why_gone(str(e))
-        got = [p for p in Path(tmp).iterdir() if not p.name.endswith(('.part','.ytdl'))]
-        if len(got)!=1: return f'error: yt-dlp left {len(got)} files, one was expected'
-        if bad := _look(got[0]): return f'error: what came is broken ({bad})'
-        with whole(dst) as p: os.replace(got[0], p)
+            with YoutubeDL(opts) as y:
+                y.download([url.format(m['youtube'])])
+        except DownloadError as e:
+            return why_gone(str(e))
+        got = [p for p in Path(tmp).iterdir() if not p.name.endswith(('.part', '.ytdl'))]
+        if len(got) != 1:
+            return f'error: yt-dlp left {len(got)} files, one was expected'
+        if bad := _look(got[0]):
+            return f'error: what came is broken ({bad})'
+        with whole(dst) as p:
+            os.replace(got[0], p)
     return ''
 
+
 class _Silent:
-    def debug(self, m): pass
+    def debug(self, m):
+        pass
+
     info = warning = error = debug
 
+
 def youtube_videos(
-    data,           # Folder with `raw/annotations`; videos go to `raw/videos`
-    wanted:list,    # Names
-    url:str='https://www.youtube.com/watch?v={}', # Where a video is
-    height:int=360, # Lines at most
-    workers:int=2,  # Clips fetched at a time
-    timeout:float=600, # Seconds a clip may take
-    quiet:bool=False, # No progress bar?
-    shard:str=''    # i/n: only this part of the clips
-)->dict:            # {name: (status, reason)}
+    data,  # Folder with `raw/annotations`; videos go to `raw/videos`
+    wanted: list,  # Names
+    url: str = 'https://www.youtube.com/watch?v={}',  # Where a video is
+    height: int = 360,  # Lines at most
+    workers: int = 2,  # Clips fetched at a time
+    timeout: float = 600,  # Seconds a clip may take
+    quiet: bool = False,  # No progress bar?
+    shard: str = '',  # i/n: only this part of the clips
+) -> dict:  # {name: (status, reason)}
     "Each clip's own section from its source"
     meta = {}
-    for f in side_files(Path(data)/'raw'/'annotations')[1]: meta.update(read_meta(f)[0])
-    if not meta: raise ValueError(f"{Path(data)/'raw'/'annotations'}: a *_meta.csv is needed to know where clips come from; run shotluck-download --annotations_only first")
-    videos = Path(data)/'raw'/'videos'
+    for f in side_files(Path(data) / 'raw' / 'annotations')[1]:
+        meta.update(read_meta(f)[0])
+    if not meta:
+        raise ValueError(
+            f"{Path(data) / 'raw' / 'annotations'}: a *_meta.csv is needed to know where clips come from; run shotluck-download --annotations_only first"
+        )
+    videos = Path(data) / 'raw' / 'videos'
     videos.mkdir(parents=True, exist_ok=True)
-    known = {n:(s,r) for n,(s,r) in read_ledger(Path(data)/'download.csv').items() if r.startswith(('removed','private'))}
-    with Journal(Path(data)/f".download{shard.replace('/', '-of-')}.journal", 'video') as j:
-        done = {**known, **{n:(r['status'],r['reason']) for n,r in j.rows.items()}}
-        todo = [(w, meta[Path(w).stem]) for w in wanted if not _whole_file(videos, w) and w not in done and Path(w).stem in meta]
-        for (w,_),r in bulk(partial(_section, str(videos), url, height), todo, workers, timeout, 'youtube', quiet):
-            if isinstance(r, ImportError): raise r
-            if isinstance(r, TimeoutError): r = f'error: took longer than {timeout:g} s'
-            if r: done[w] = ('unavailable', str(r)); j.add(dict(video=w, status='unavailable', reason=str(r)))
+    known = {
+        n: (s, r)
+        for n, (s, r) in read_ledger(Path(data) / 'download.csv').items()
+        if r.startswith(('removed', 'private'))
+    }
+    with Journal(Path(data) / f".download{shard.replace('/', '-of-')}.journal", 'video') as j:
+        done = {**known, **{n: (r['status'], r['reason']) for n, r in j.rows.items()}}
+        todo = [
+            (w, meta[Path(w).stem])
+            for w in wanted
+            if not _whole_file(videos, w) and w not in done and Path(w).stem in meta
+        ]
+        for (w, _), r in bulk(partial(_section, str(videos), url, height), todo, workers, timeout, 'youtube', quiet):
+            if isinstance(r, ImportError):
+                raise r
+            if isinstance(r, TimeoutError):
+                r = f'error: took longer than {timeout:g} s'
+            if r:
+                done[w] = ('unavailable', str(r))
+                j.add(dict(video=w, status='unavailable', reason=str(r)))
         j.finish()
-    return {w:('ok','') if _whole_file(videos, w) else done.get(w, ('unavailable', 'the meta table does not know it')) for w in wanted}
+    return {
+        w: ('ok', '') if _whole_file(videos, w) else done.get(w, ('unavailable', 'the meta table does not know it'))
+        for w in wanted
+    }
 
 # %% ../nbs/01_download.ipynb #01-011
-def drop_changed(data)->dict: # {name: bytes} of what was fetched before and is as it was
+def drop_changed(data) -> dict:  # {name: bytes} of what was fetched before and is as it was
     "Remove videos that are not as long as when they were fetched, so that they are fetched again"
-    raw = Path(data)/'raw'
-    sizes = read_json(raw/'.sizes.json') if (raw/'.sizes.json').exists() else {}
-    for n,size in list(sizes.items()):
-        p = inside(raw/'videos', n)
-        if not p.exists(): del sizes[n]
-        elif p.stat().st_size!=size:
+    raw = Path(data) / 'raw'
+    sizes = read_json(raw / '.sizes.json') if (raw / '.sizes.json').exists() else {}
+    for n, size in list(sizes.items()):
+        p = inside(raw / 'videos', n)
+        if not p.exists():
+            del sizes[n]
+        elif p.stat().st_size != size:
             print(f"{p}: {p.stat().st_size:,} bytes, {size:,} when it was fetched: fetching it again", file=sys.stderr)
-            p.unlink(); del sizes[n]
+            p.unlink()
+            del sizes[n]
     return sizes
+
 
 @alone('data')
 def download(
-    dataset:str='sample', # What to get: sample, or one of `DATASETS`
-    data='data',          # Folder; files go to `raw` in it
-    seed:int=0,           # Of the shapes
-    workers:int=0,        # Files or processes at once; 0: as many as suit
-    limit:int=0,          # Videos at most (of each split of the shapes); 0: all
-    quiet:bool=False,     # No progress bar?
-    source:str='hub',     # Where videos come from: hub or youtube
-    folder='',            # A folder with files fetched by other means, instead
-    annotations_only:bool=False, # No videos?
-    shard:str='',         # i/n: only this part of the videos
-    timeout:float=600,    # Seconds that a video may take
-    **kw                  # endpoint, repo, url: for other servers
-)->dict:                  # sample: what was made or copied now; else {video: (status, reason)}
+    dataset: str = 'sample',  # What to get: sample, or one of `DATASETS`
+    data='data',  # Folder; files go to `raw` in it
+    seed: int = 0,  # Of the shapes
+    workers: int = 0,  # Files or processes at once; 0: as many as suit
+    limit: int = 0,  # Videos at most (of each split of the shapes); 0: all
+    quiet: bool = False,  # No progress bar?
+    source: str = 'hub',  # Where videos come from: hub or youtube
+    folder='',  # A folder with files fetched by other means, instead
+    annotations_only: bool = False,  # No videos?
+    shard: str = '',  # i/n: only this part of the videos
+    timeout: float = 600,  # Seconds that a video may take
+    **kw,  # endpoint, repo, url: for other servers
+) -> dict:  # sample: what was made or copied now; else {video: (status, reason)}
     "Get a dataset; what is whole already is kept"
-    if dataset=='sample' and not folder:
-        sizes = {k:min(n, limit or n) for k,n in dict(train=200, val=20, test=50).items()}
+    if dataset == 'sample' and not folder:
+        sizes = {k: min(n, limit or n) for k, n in dict(train=200, val=20, test=50).items()}
         return dict(film=copy_film(data), shapes=make_shapes(data, **sizes, seed=seed, workers=workers, quiet=quiet))
-    if dataset not in DATASETS and not folder: raise ValueError(f"dataset {dataset!r} is not known: sample, {', '.join(DATASETS)}")
-    if source not in ('hub','youtube'): raise ValueError(f"videos come from hub or youtube, got {source!r}")
-    if not folder: fetch_annotations(dataset, data, workers=workers, quiet=quiet, **{k:v for k,v in kw.items() if k in ('endpoint','wait')})
-    if annotations_only: return {}
+    if dataset not in DATASETS and not folder:
+        raise ValueError(f"dataset {dataset!r} is not known: sample, {', '.join(DATASETS)}")
+    if source not in ('hub', 'youtube'):
+        raise ValueError(f"videos come from hub or youtube, got {source!r}")
+    if not folder:
+        fetch_annotations(
+            dataset, data, workers=workers, quiet=quiet, **{k: v for k, v in kw.items() if k in ('endpoint', 'wait')}
+        )
+    if annotations_only:
+        return {}
     sizes = drop_changed(data)
-    for d in () if shard else ('annotations','parts','videos','.unpack'): clear_parts(Path(data)/'raw'/d, below=True)
-    if folder: rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
+    for d in () if shard else ('annotations', 'parts', 'videos', '.unpack'):
+        clear_parts(Path(data) / 'raw' / d, below=True)
+    if folder:
+        rows = from_dir(data, folder, None, timeout, workers, quiet, shard, limit)
     else:
         wanted = wanted_videos(data, shard, limit)
-        if source=='youtube': rows = youtube_videos(data, wanted, workers=workers or 2, timeout=timeout, quiet=quiet, shard=shard, **{k:v for k,v in kw.items() if k=='url'})
-        else: rows = hub_videos(data, wanted, quiet=quiet, workers=workers, **{k:v for k,v in kw.items() if k!='url'})
-    videos = Path(data)/'raw'/'videos'
-    now = {n:inside(videos, n).stat().st_size for n,(s,_) in rows.items() if s=='ok'}
-    note = Path(data)/'raw'/'.sizes.json'
-    with lock_folder(note.parent, 'sizes', wait=60):                                     # other shards write theirs
+        if source == 'youtube':
+            rows = youtube_videos(
+                data,
+                wanted,
+                workers=workers or 2,
+                timeout=timeout,
+                quiet=quiet,
+                shard=shard,
+                **{k: v for k, v in kw.items() if k == 'url'},
+            )
+        else:
+            rows = hub_videos(data, wanted, quiet=quiet, workers=workers, **{k: v for k, v in kw.items() if k != 'url'})
+    videos = Path(data) / 'raw' / 'videos'
+    now = {n: inside(videos, n).stat().st_size for n, (s, _) in rows.items() if s == 'ok'}
+    note = Path(data) / 'raw' / '.sizes.json'
+    with lock_folder(note.parent, 'sizes', wait=60):  # other shards write theirs
         write_json(note, {**sizes, **(read_json(note) if note.exists() else {}), **now})
-    write_ledger(Path(data)/(f"download-{shard.replace('/', '-of-')}.csv" if shard else 'download.csv'), rows)
+    write_ledger(Path(data) / (f"download-{shard.replace('/', '-of-')}.csv" if shard else 'download.csv'), rows)
     return rows
+
 
 @command
 def main(
-    dataset:str='sample',   # What to get: sample (film excerpts and made shapes), shot2story-20k, shot2story-43k or shot2story-134k
-    data:str='data',        # Folder to put it in
-    source:str='hub',       # Where videos come from: hub (a gated repo) or youtube (each clip's section; needs yt-dlp)
-    from_:str='',           # Folder with files fetched by other means: they are verified and taken
-    annotations_only:bool=False, # No videos
-    shard:str='',           # i/n, i from 0: only this part of the videos (not for the hub's archive, which is one stream)
-    timeout:float=600,      # Seconds a video may take
-    seed:int=0,             # Seed of the made videos
-    workers:int=0,          # Files at once; 0: as many as suit
-    limit:int=0,            # Videos at most (of each split of the made ones); 0: all
-    strict:bool=False,      # Exit with 1 if any video could not be had
-    quiet:bool=False        # No progress bar
+    dataset: str = 'sample',  # What to get: sample (film excerpts and made shapes), shot2story-20k, shot2story-43k or shot2story-134k
+    data: str = 'data',  # Folder to put it in
+    source: str = 'hub',  # Where videos come from: hub (a gated repo) or youtube (each clip's section; needs yt-dlp)
+    from_: str = '',  # Folder with files fetched by other means: they are verified and taken
+    annotations_only: bool = False,  # No videos
+    shard: str = '',  # i/n, i from 0: only this part of the videos (not for the hub's archive, which is one stream)
+    timeout: float = 600,  # Seconds a video may take
+    seed: int = 0,  # Seed of the made videos
+    workers: int = 0,  # Files at once; 0: as many as suit
+    limit: int = 0,  # Videos at most (of each split of the made ones); 0: all
+    strict: bool = False,  # Exit with 1 if any video could not be had
+    quiet: bool = False,  # No progress bar
 ):
     "Get annotations and videos into data/raw"
     got = download(dataset, data, seed, workers, limit, quiet, source, from_, annotations_only, shard, timeout)
-    raw = Path(data)/'raw'
-    if annotations_only: print(f"{raw/'annotations'}: {len(list((raw/'annotations').iterdir()))} files"); return 0
-    if dataset=='sample' and not from_:
-        n = len(list((raw/'videos').glob('*.mp4')))
-        print(f"{raw}: {n} videos ({got['film']} copied, {got['shapes']} made now, the others were there)"); return 0
-    ok = sum(s=='ok' for s,_ in got.values())
+    raw = Path(data) / 'raw'
+    if annotations_only:
+        print(f"{raw / 'annotations'}: {len(list((raw / 'annotations').iterdir()))} files")
+        return 0
+    if dataset == 'sample' and not from_:
+        n = len(list((raw / 'videos').glob('*.mp4')))
+        print(f"{raw}: {n} videos ({got['film']} copied, {got['shapes']} made now, the others were there)")
+        return 0
+    ok = sum(s == 'ok' for s, _ in got.values())
     print(f"{raw}: {ok} of {len(got)} videos; download.csv says why the others are not there")
-    return int(not ok or (strict and ok<len(got)))
+    return int(not ok or (strict and ok < len(got)))

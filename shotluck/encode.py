@@ -23,106 +23,135 @@ NANO_TEMPLATE = TEMPLATES['nano']
 # %% ../nbs/04a_encode.ipynb #04a-008
 class Encoded(NamedTuple):
     "A record as numbers"
-    id:str         # The record's
-    input_ids:list # Token ids, L of them
-    labels:list    # L: the answer's ids, -100 elsewhere
-    frames:list    # Frame numbers for each shot
 
-class TooLong(ValueError): "A record that cannot fit the context even with one frame a shot and no speech"
+    id: str  # The record's
+    input_ids: list  # Token ids, L of them
+    labels: list  # L: the answer's ids, -100 elsewhere
+    frames: list  # Frame numbers for each shot
+
+
+class TooLong(ValueError):
+    "A record that cannot fit the context even with one frame a shot and no speech"
+
 
 def n_frames(
-    record:dict,  # Whose shots share the budget
-    frames:int=0  # For one shot; 0: 8
-)->int:
+    record: dict,  # Whose shots share the budget
+    frames: int = 0,  # For one shot; 0: 8
+) -> int:
     "A record's budget of frames; several shots have twice that of one"
-    return (frames or 8)*(1 if len(record['shots'])==1 else 2)
+    return (frames or 8) * (1 if len(record['shots']) == 1 else 2)
+
 
 @lru_cache(8)
-def _special_tokens(tokenizer, size): # A pattern that finds them; `size` since tokens may be added later
-    own = {*tokenizer.all_special_tokens, *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special), '<image>'}
-    names = sorted((n.strip() for n in own if len(n.strip())>1), key=len, reverse=True)
+def _special_tokens(tokenizer, size):  # A pattern that finds them; `size` since tokens may be added later
+    own = {
+        *tokenizer.all_special_tokens,
+        *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special),
+        '<image>',
+    }
+    names = sorted((n.strip() for n in own if len(n.strip()) > 1), key=len, reverse=True)
     return re.compile('|'.join(map(re.escape, names)))
 
+
 def as_words(
-    text:str, # From data: a caption, speech, a question
-    tokenizer # Whose special tokens are looked for
-)->str:       # The same words, on one line
+    text: str,  # From data: a caption, speech, a question
+    tokenizer,  # Whose special tokens are looked for
+) -> str:  # The same words, on one line
     "Text in which a special token, such as `</s>` or `<image>`, is spelled apart, so that it stays words and ends or shows nothing"
-    tokens,text = _special_tokens(tokenizer, len(tokenizer)), plain(text)
-    while tokens.search(text): text = tokens.sub(lambda m: f'{m[0][:-1]} {m[0][-1]}', text)
+    tokens, text = _special_tokens(tokenizer, len(tokenizer)), plain(text)
+    while tokens.search(text):
+        text = tokens.sub(lambda m: f'{m[0][:-1]} {m[0][-1]}', text)
     return text
+
 
 def _tokens(record, answer, tokenizer, speech, markers):
     record = dict(record)
-    for k in ('asr','told'):
-        if record.get(k): record[k] = [as_words(t, tokenizer) for t in record[k]]
-    if record.get('question'): record['question'] = as_words(record['question'], tokenizer)
+    for k in ('asr', 'told'):
+        if record.get(k):
+            record[k] = [as_words(t, tokenizer) for t in record[k]]
+    if record.get('question'):
+        record['question'] = as_words(record['question'], tokenizer)
     said = [dict(role='user', content=prompt(record, speech, markers))]
-    if answer is not None: said.append(dict(role='assistant', content=as_words(answer, tokenizer)))
+    if answer is not None:
+        said.append(dict(role='assistant', content=as_words(answer, tokenizer)))
     return apply_template(tokenizer, said)
 
 # %% ../nbs/04a_encode.ipynb #04a-009
 def _first_words(
-    texts:list, # What is said in each shot
-    n:int       # Words to keep of all of them
-)->list:
+    texts: list,  # What is said in each shot
+    n: int,  # Words to keep of all of them
+) -> list:
     "`n` words of `texts`: those that say most lose words from their end first, all alike"
     words = [t.split() for t in texts]
-    most = bisect_right(range(1, n+1), n, key=lambda k: sum(min(k, len(w)) for w in words))      # whole words each text may have
-    left = n-sum(min(most, len(w)) for w in words)
+    # whole words each text may have
+    most = bisect_right(range(1, n + 1), n, key=lambda k: sum(min(k, len(w)) for w in words))
+    left = n - sum(min(most, len(w)) for w in words)
     kept = []
     for w in words:
-        one_more = left>0 and len(w)>most
-        kept.append(' '.join(w[:most+one_more]))
+        one_more = left > 0 and len(w) > most
+        kept.append(' '.join(w[: most + one_more]))
         left -= one_more
     return kept
 
+
 def encode(
-    record:dict,         # As `convert` writes it
-    tokenizer,           # With a chat template and an `<image>` token
-    tokens_per_frame:int,# N, of the model
-    context:int,         # Tokens that fit, those to be generated left out
-    frames:int=0,        # Budget of frames for one shot, several have twice that; 0: 8
-    speech:bool=True,    # Tell what is said?
-    markers:bool=False,  # Number the shots and tell their times?
-    answer:bool=True,    # With the answer, for training? Without, it is not looked at
-    rng=None             # numpy Generator: frames anywhere in their part, else in its middle
-)->Encoded:
+    record: dict,  # As `convert` writes it
+    tokenizer,  # With a chat template and an `<image>` token
+    tokens_per_frame: int,  # N, of the model
+    context: int,  # Tokens that fit, those to be generated left out
+    frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: 8
+    speech: bool = True,  # Tell what is said?
+    markers: bool = False,  # Number the shots and tell their times?
+    answer: bool = True,  # With the answer, for training? Without, it is not looked at
+    rng=None,  # numpy Generator: frames anywhere in their part, else in its middle
+) -> Encoded:
     "Ids, labels and frame numbers; takes fewer frames, then shortens speech, never the answer; `TooLong` if it still does not fit"
     image = tokenizer.convert_tokens_to_ids('<image>')
     text = record['conversations'][1]['value'] if answer else None
     shots = record['shots']
     said = [plain(t) for t in record['asr']]
-    def tokens(n_words): # Ids and mask with so many words of the speech (None: all), an image token for each shot
+
+    def tokens(n_words):  # Ids and mask with so many words of the speech (None: all), an image token for each shot
         asr = said if n_words is None else _first_words(said, n_words)
         return _tokens(dict(record, asr=asr), text, tokenizer, speech, markers)
-    def left(ids): # Tokens beside these and one frame a shot
-        return context-len(ids)-len(shots)*(tokens_per_frame-1)
 
-    ids,mask = tokens(None)
-    if left(ids)<0:
+    def left(ids):  # Tokens beside these and one frame a shot
+        return context - len(ids) - len(shots) * (tokens_per_frame - 1)
+
+    ids, mask = tokens(None)
+    if left(ids) < 0:
         n_words = sum(len(t.split()) for t in said) if speech else 0
-        keep = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0]))-1    # the most words that fit: ten tries for a thousand words
-        ids,mask = tokens(max(keep, 0))
-        if left(ids)<0: raise TooLong(f"{record['id']}: does not fit {context} tokens: {-left(ids)} too many with one frame a shot and no speech")
-    budget = min(n_frames(record, frames), len(shots)+left(ids)//max(tokens_per_frame, 1))
+        # the most words that fit: ten tries for a thousand words
+        keep = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0])) - 1
+        ids, mask = tokens(max(keep, 0))
+        if left(ids) < 0:
+            raise TooLong(
+                f"{record['id']}: does not fit {context} tokens: {-left(ids)} too many with one frame a shot and no speech"
+            )
+    budget = min(n_frames(record, frames), len(shots) + left(ids) // max(tokens_per_frame, 1))
     idxs = sample_idxs(shots, budget, rng)
-    input_ids,labels,shot = [], [], 0
-    for t,m in zip(ids, mask or [0]*len(ids)):
-        n = len(idxs[shot])*tokens_per_frame if t==image else 1
-        shot += t==image
-        input_ids += [t]*n
-        labels += [t if m else -100]*n
+    input_ids, labels, shot = [], [], 0
+    for t, m in zip(ids, mask or [0] * len(ids)):
+        n = len(idxs[shot]) * tokens_per_frame if t == image else 1
+        shot += t == image
+        input_ids += [t] * n
+        labels += [t if m else -100] * n
     return Encoded(record['id'], input_ids, labels, idxs)
 
 # %% ../nbs/04a_encode.ipynb #04a-017
 def collate(
-    items:list,     # `Encoded`, at least one
-    pad:int,        # Id of the padding
-    left:bool=False # Pad on the left, for generation?
-)->dict:            # input_ids, attention_mask, labels: B L
+    items: list,  # `Encoded`, at least one
+    pad: int,  # Id of the padding
+    left: bool = False,  # Pad on the left, for generation?
+) -> dict:  # input_ids, attention_mask, labels: B L
     "Pad to the longest"
     L = max(len(e.input_ids) for e in items)
-    def fill(rows, v): return torch.tensor([[v]*(L-len(r))+r if left else r+[v]*(L-len(r)) for r in rows])
-    return dict(input_ids=fill([e.input_ids for e in items], pad), attention_mask=fill([[1]*len(e.input_ids) for e in items], 0),
-                labels=fill([e.labels for e in items], -100))
+
+    def fill(rows, v):
+        return torch.tensor([[v] * (L - len(r)) + r if left else r + [v] * (L - len(r)) for r in rows])
+
+    return dict(
+        input_ids=fill([e.input_ids for e in items], pad),
+        attention_mask=fill([[1] * len(e.input_ids) for e in items], 0),
+        labels=fill([e.labels for e in items], -100),
+    )

@@ -17,373 +17,621 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from fastcore.script import Param
 
-from .files import Journal, alone, command, dumps, ids_hash, inside, read_json, settings, uninterrupted, whole, write_jsonl, write_text
+from shotluck.files import (
+    Journal,
+    alone,
+    command,
+    dumps,
+    ids_hash,
+    inside,
+    read_json,
+    settings,
+    uninterrupted,
+    whole,
+    write_jsonl,
+    write_text,
+)
 from .hub import made_of
 from .report import compare, report
 from .score import LENGTHS, Scores, answer, paired, read_predictions, read_records, save_scores, score
 
-_all_ = ['Scores','score','paired','save_scores','compare'] # stands here too
+_all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare']  # stands here too
 
 # %% ../nbs/06_evaluate.ipynb #06-005
-CONTROLS = dict(none='as it is', blank='every pixel at the mean of the tower', other='frames of another video', reversed='frames of each shot in reversed order',
-                shuffled='frames of each shot in random order', no_speech='speech left out of the prompt', speech_only='no frames at all, only the words of the prompt')
-BASELINES = dict(fixed='one training answer, the one most like all others, for every record', nearest='the training answer whose speech is nearest', speech='the speech, copied',
-                 before='the model before it was fine-tuned')
+CONTROLS = dict(
+    none='as it is',
+    blank='every pixel at the mean of the tower',
+    other='frames of another video',
+    reversed='frames of each shot in reversed order',
+    shuffled='frames of each shot in random order',
+    no_speech='speech left out of the prompt',
+    speech_only='no frames at all, only the words of the prompt',
+)
+BASELINES = dict(
+    fixed='one training answer, the one most like all others, for every record',
+    nearest='the training answer whose speech is nearest',
+    speech='the speech, copied',
+    before='the model before it was fine-tuned',
+)
 
-def _names(text, known, what): # A list separated by commas, or all
-    got = list(known) if text=='all' else [t for t in text.split(',') if t]
+
+def _names(text, known, what):  # A list separated by commas, or all
+    got = list(known) if text == 'all' else [t for t in text.split(',') if t]
     for g in got:
-        if g not in known: raise ValueError(f"{what} {g!r} is not known: use {', '.join(known)}")
+        if g not in known:
+            raise ValueError(f"{what} {g!r} is not known: use {', '.join(known)}")
     return got
+
 
 class EvaluateCfg:
     "What to predict, and with which input taken away"
-    def __init__(self,
-        model:str='nano',        # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
-        data:str='data',         # Folder with records/<split>.jsonl
-        videos:str='',           # Folder of the videos; empty: raw/videos in `data`
-        split:str='test',        # Records to predict: train, val, test
-        match:str='',            # Only records whose id starts with one of these words, separated by commas
-        tasks:str='',            # Only these tasks, separated by commas; empty: all
-        out:str='runs/evaluate', # Folder for predictions, scores and the page
-        control:str='none',      # none, blank, other, reversed, shuffled, no_speech, speech_only
-        controls:str='',         # More of them, each a row of the page and a folder in `out`; separated by commas, or all
-        baselines:str='',        # fixed, nearest, speech, before; separated by commas, or all
-        two_stage:bool=False,    # Summarise from the shots' predicted captions and the speech, without frames
-        frames:int=0,            # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
-        prompt:str='shotluck',   # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
-        markers:bool=False,      # Number the shots in the prompt and tell their times
-        max_tokens:int=0,        # Tokens an answer may have; 0: 96, 512 for a summary, 32 for a question
-        cache_dir:str='',        # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
-        batch:int=32,            # Records a step
-        seed:int=0,              # Of the controls and the bootstrap
-        draws:int=1000,          # Of the bootstrap
-        limit:int=0,             # Records at most; 0: all
-        device:str='auto',       # auto, cpu, cuda, mps
-        dtype:str='auto',        # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
-        workers:int=0,           # Processes that decode ahead; 0: one for each core, -1: none
-        quiet:bool=False,        # No progress bar
+
+    def __init__(
+        self,
+        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
+        data: str = 'data',  # Folder with records/<split>.jsonl
+        videos: str = '',  # Folder of the videos; empty: raw/videos in `data`
+        split: str = 'test',  # Records to predict: train, val, test
+        match: str = '',  # Only records whose id starts with one of these words, separated by commas
+        tasks: str = '',  # Only these tasks, separated by commas; empty: all
+        out: str = 'runs/evaluate',  # Folder for predictions, scores and the page
+        control: str = 'none',  # none, blank, other, reversed, shuffled, no_speech, speech_only
+        controls: str = '',  # More of them, each a row of the page and a folder in `out`; separated by commas, or all
+        baselines: str = '',  # fixed, nearest, speech, before; separated by commas, or all
+        two_stage: bool = False,  # Summarise from the shots' predicted captions and the speech, without frames
+        frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
+        prompt: str = 'shotluck',  # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
+        markers: bool = False,  # Number the shots in the prompt and tell their times
+        max_tokens: int = 0,  # Tokens an answer may have; 0: 96, 512 for a summary, 32 for a question
+        cache_dir: str = '',  # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
+        batch: int = 32,  # Records a step
+        seed: int = 0,  # Of the controls and the bootstrap
+        draws: int = 1000,  # Of the bootstrap
+        limit: int = 0,  # Records at most; 0: all
+        device: str = 'auto',  # auto, cpu, cuda, mps
+        dtype: str = 'auto',  # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
+        workers: int = 0,  # Processes that decode ahead; 0: one for each core, -1: none
+        quiet: bool = False,  # No progress bar
     ):
         store_attr()
-        if control not in CONTROLS: raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
-        if prompt not in ('shotluck','reference'): raise ValueError(f"prompt {prompt!r} is not known: use shotluck or reference")
-        if prompt=='reference' and (markers or two_stage): raise ValueError("the reference's prompt knows neither markers nor two stages: leave out --markers and --two_stage")
-        if batch<1: raise ValueError(f"batch must be at least 1, got {batch}")
-        self._controls,self._baselines = [c for c in _names(controls, CONTROLS, 'control') if c!=control], _names(baselines, BASELINES, 'baseline')
+        if control not in CONTROLS:
+            raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
+        if prompt not in ('shotluck', 'reference'):
+            raise ValueError(f"prompt {prompt!r} is not known: use shotluck or reference")
+        if prompt == 'reference' and (markers or two_stage):
+            raise ValueError(
+                "the reference's prompt knows neither markers nor two stages: leave out --markers and --two_stage"
+            )
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1, got {batch}")
+        self._controls, self._baselines = (
+            [c for c in _names(controls, CONTROLS, 'control') if c != control],
+            _names(baselines, BASELINES, 'baseline'),
+        )
 
     @property
-    def video_dir(self): return Path(self.videos or Path(self.data)/'raw'/'videos')
-    def but(self, **kw): return EvaluateCfg(**{**settings(self), **kw}) # The same settings with changes
-    def length(self, task): return self.max_tokens or LENGTHS[task]
-    def every(self, split=''): return read_records(Path(self.data)/'records'/f'{split or self.split}.jsonl')
+    def video_dir(self):
+        return Path(self.videos or Path(self.data) / 'raw' / 'videos')
+
+    def but(self, **kw):
+        return EvaluateCfg(**{**settings(self), **kw})  # The same settings with changes
+
+    def length(self, task):
+        return self.max_tokens or LENGTHS[task]
+
+    def every(self, split=''):
+        return read_records(Path(self.data) / 'records' / f'{split or self.split}.jsonl')
+
     def records(self, every=None):
-        words,tasks = tuple(w for w in self.match.split(',') if w), _names(self.tasks, LENGTHS, 'task')
-        return [r for r in every or self.every() if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)][:self.limit or None]
+        words, tasks = tuple(w for w in self.match.split(',') if w), _names(self.tasks, LENGTHS, 'task')
+        return [
+            r for r in every or self.every() if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
+        ][: self.limit or None]
 
 # %% ../nbs/06_evaluate.ipynb #06-008
-def _source(r): return Path(r['video']).parent/Path(r['video']).stem.rsplit('.', 1)[0]
+def _source(r):
+    return Path(r['video']).parent / Path(r['video']).stem.rsplit('.', 1)[0]
+
 
 def derange(
-    records:list, # Of any tasks
-    seed:int=0
-)->dict:          # id -> the record whose frames it gets
+    records: list,  # Of any tasks
+    seed: int = 0,
+) -> dict:  # id -> the record whose frames it gets
     "Give each record the frames of another source, within records of like task and number of shots where there are enough sources"
-    rng,out = np.random.default_rng(seed), {}
+    rng, out = np.random.default_rng(seed), {}
     groups = {}
-    for r in sorted(records, key=lambda r: r['id']): groups.setdefault((r['task'], len(r['shots'])), []).append(r)
+    for r in sorted(records, key=lambda r: r['id']):
+        groups.setdefault((r['task'], len(r['shots'])), []).append(r)
     for key in sorted(groups):
         g = [groups[key][i] for i in rng.permutation(len(groups[key]))]
         g.sort(key=_source)
         shift = max(Counter(map(_source, g)).values())
-        for i,r in enumerate(g):
-            q = g[(i+shift)%len(g)]
-            if _source(q)==_source(r): q = min((x for x in records if _source(x)!=_source(r)), default=None, key=lambda x: (len(x['shots'])!=len(r['shots']), x['task']!=r['task'], x['id']))
-            if q is None: raise ValueError(f"{r['id']}: no record of another video is there to take frames from")
+        for i, r in enumerate(g):
+            q = g[(i + shift) % len(g)]
+            if _source(q) == _source(r):
+                q = min(
+                    (x for x in records if _source(x) != _source(r)),
+                    default=None,
+                    key=lambda x: (len(x['shots']) != len(r['shots']), x['task'] != r['task'], x['id']),
+                )
+            if q is None:
+                raise ValueError(f"{r['id']}: no record of another video is there to take frames from")
             out[r['id']] = q
     return out
 
 # %% ../nbs/06_evaluate.ipynb #06-011
 def inputs_of(
-    record:dict, tokenizer, model, cfg:EvaluateCfg,
-    other:dict=None # The record whose frames it gets, for the control `other`
-):                  # (Encoded without the answer, video name)
+    record: dict,
+    tokenizer,
+    model,
+    cfg: EvaluateCfg,
+    other: dict = None,  # The record whose frames it gets, for the control `other`
+):  # (Encoded without the answer, video name)
     "What a model is given of a record, its answer left out"
     from shotluck.encode import encode
+
     seen = dict(record, conversations=None, wording=cfg.prompt)
-    if cfg.control=='other': seen.update(video=other['video'], shots=other['shots'] if len(other['shots'])==len(record['shots']) else
-                                         [other['shots'][i%len(other['shots'])] for i in range(len(record['shots']))])
-    context = model.config.text_config.max_position_embeddings-cfg.length(record['task'])
-    if 'told' in record or cfg.control=='speech_only':
-        e = encode(seen, tokenizer, 0, context-len(record['shots'])*('told' in record), 1, cfg.control!='no_speech', cfg.markers, answer=False)
+    if cfg.control == 'other':
+        seen.update(
+            video=other['video'],
+            shots=other['shots']
+            if len(other['shots']) == len(record['shots'])
+            else [other['shots'][i % len(other['shots'])] for i in range(len(record['shots']))],
+        )
+    context = model.config.text_config.max_position_embeddings - cfg.length(record['task'])
+    if 'told' in record or cfg.control == 'speech_only':
+        e = encode(
+            seen,
+            tokenizer,
+            0,
+            context - len(record['shots']) * ('told' in record),
+            1,
+            cfg.control != 'no_speech',
+            cfg.markers,
+            answer=False,
+        )
         return e._replace(frames=[]), seen['video']
-    e = encode(seen, tokenizer, model.tokens_per_frame, context, cfg.frames or model.frames, cfg.control!='no_speech', cfg.markers, answer=False)
-    if cfg.control=='reversed': e = e._replace(frames=[s[::-1] for s in e.frames])
-    if cfg.control=='shuffled':
+    e = encode(
+        seen,
+        tokenizer,
+        model.tokens_per_frame,
+        context,
+        cfg.frames or model.frames,
+        cfg.control != 'no_speech',
+        cfg.markers,
+        answer=False,
+    )
+    if cfg.control == 'reversed':
+        e = e._replace(frames=[s[::-1] for s in e.frames])
+    if cfg.control == 'shuffled':
         rng = np.random.default_rng([cfg.seed, *record['id'].encode()])
         e = e._replace(frames=[[s[i] for i in rng.permutation(len(s))] for s in e.frames])
     return e, seen['video']
 
 # %% ../nbs/06_evaluate.ipynb #06-017
 def windows(
-    items:list, # (task, Encoded, video), in the order of the records
-    batch:int,  # Records a step
-    most:int=10**9 # Frames that a window may hold
-)->list:        # of lists of batches
+    items: list,  # (task, Encoded, video), in the order of the records
+    batch: int,  # Records a step
+    most: int = 10**9,  # Frames that a window may hold
+) -> list:  # of lists of batches
     "Batches of one task and of like length, made within stretches of the list"
-    stretch,n,out = [[]],0,[]
+    stretch, n, out = [[]], 0, []
     for x in items:
         k = sum(map(len, x[1].frames))
-        if len(stretch[-1])==16*batch or (stretch[-1] and n+k>most): stretch.append([]); n = 0
-        stretch[-1].append(x); n += k
+        if len(stretch[-1]) == 16 * batch or (stretch[-1] and n + k > most):
+            stretch.append([])
+            n = 0
+        stretch[-1].append(x)
+        n += k
     for w in stretch:
         w = sorted(w, key=lambda x: (x[0], len(x[1].input_ids), x[1].id))
-        out.append([b for t in dict.fromkeys(x[0] for x in w) for b in _chunks([x for x in w if x[0]==t], batch)])
+        out.append([b for t in dict.fromkeys(x[0] for x in w) for b in _chunks([x for x in w if x[0] == t], batch)])
     return out
 
-def _chunks(xs, n): return [xs[i:i+n] for i in range(0, len(xs), n)]
 
-def ranks()->tuple: # (number of this process, how many there are)
+def _chunks(xs, n):
+    return [xs[i : i + n] for i in range(0, len(xs), n)]
+
+
+def ranks() -> tuple:  # (number of this process, how many there are)
     "Where torchrun put this process; (0, 1) without it"
     import torch.distributed as dist
+
     return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
+
 def gather(
-    own:dict # What this process has
-)->dict:     # What all have
+    own: dict,  # What this process has
+) -> dict:  # What all have
     "The union over processes"
-    if ranks()[1]==1: return own
+    if ranks()[1] == 1:
+        return own
     import torch.distributed as dist
-    every = [None]*ranks()[1]
+
+    every = [None] * ranks()[1]
     dist.all_gather_object(every, own)
-    return {k:v for d in every for k,v in d.items()}
+    return {k: v for d in every for k, v in d.items()}
 
-def frame_bytes(model)->int: # What the tower's features of one frame take
-    return model.tokens_per_frame*model.config.vision_config.hidden_size*4
 
-def blank_features(model): # 1 N Dv
+def frame_bytes(model) -> int:  # What the tower's features of one frame take
+    return model.tokens_per_frame * model.config.vision_config.hidden_size * 4
+
+
+def blank_features(model):  # 1 N Dv
     "What the tower sees when every pixel is at its mean"
     import torch
+
     S = model.config.vision_config.image_size
-    with torch.no_grad(): return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype))
+    with torch.no_grad():
+        return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype))
 
 # %% ../nbs/06_evaluate.ipynb #06-018
 def predict(
-    model, tokenizer,
-    records:list,     # As `convert` writes them
-    videos,           # Folder of the videos
-    cfg:EvaluateCfg,  # How
-    journal=None,     # `Journal` of a run to go on with
-    bank=None,        # `FrameBank` to keep what the tower saw for the next call
-    failed:dict=None, # Takes id -> reason of what cannot be shown to the model, whose text is then empty; None: it is an error
-    unfinished:set=None, # Takes the ids of the answers that had not ended at the limit of tokens
-    share:bool=True   # Share the records between the processes of torchrun? Else each predicts all
-)->dict:              # id -> text
+    model,
+    tokenizer,
+    records: list,  # As `convert` writes them
+    videos,  # Folder of the videos
+    cfg: EvaluateCfg,  # How
+    journal=None,  # `Journal` of a run to go on with
+    bank=None,  # `FrameBank` to keep what the tower saw for the next call
+    failed: dict = None,  # Takes id -> reason of what cannot be shown to the model, whose text is then empty; None: it is an error
+    unfinished: set = None,  # Takes the ids of the answers that had not ended at the limit of tokens
+    share: bool = True,  # Share the records between the processes of torchrun? Else each predicts all
+) -> dict:  # id -> text
     "Greedy answers of a model; the records' own answers are never looked at"
     from tqdm.auto import tqdm
     from shotluck.encode import TooLong, collate
     from shotluck.cache import DiskBank, FrameBank
     from shotluck.model import generate
-    wanted,lost = records,{}
-    done = {i:(row['text'], row.get('ended', True)) for i,row in journal.rows.items()} if journal else {}
+
+    wanted, lost = records, {}
+    done = {i: (row['text'], row.get('ended', True)) for i, row in journal.rows.items()} if journal else {}
     if cfg.two_stage:
         records = two_stage(model, tokenizer, records, videos, cfg, journal, bank, None if failed is None else lost)
         records = [r for r in records if r['id'] not in lost]
-    others,todo = derange(wanted, cfg.seed) if cfg.control=='other' else {}, []
+    others, todo = derange(wanted, cfg.seed) if cfg.control == 'other' else {}, []
     for r in records:
-        try: todo.append((r['task'], *inputs_of(r, tokenizer, model, cfg, others.get(r['id']))))
+        try:
+            todo.append((r['task'], *inputs_of(r, tokenizer, model, cfg, others.get(r['id']))))
         except TooLong as e:
-            if failed is None: raise
+            if failed is None:
+                raise
             lost[r['id']] = str(e)
-    every = windows(todo, cfg.batch, int(2e9//frame_bytes(model)))
-    rank,size = ranks() if share else (0, 1)
-    number = {b[0][1].id:i for i,b in enumerate(b for w in every for b in w)}
-    blank = blank_features(model) if cfg.control=='blank' else None
+    every = windows(todo, cfg.batch, int(2e9 // frame_bytes(model)))
+    rank, size = ranks() if share else (0, 1)
+    number = {b[0][1].id: i for i, b in enumerate(b for w in every for b in w)}
+    blank = blank_features(model) if cfg.control == 'blank' else None
     kept = bank or (DiskBank(model, videos, cfg.cache_dir) if cfg.cache_dir else FrameBank(model, videos))
-    with tqdm(total=len(number), desc=f'predict {cfg.control}' if cfg.control!='none' else 'predict', disable=cfg.quiet or bool(rank) or None) as bar:
+    with tqdm(
+        total=len(number),
+        desc=f'predict {cfg.control}' if cfg.control != 'none' else 'predict',
+        disable=cfg.quiet or bool(rank) or None,
+    ) as bar:
         for window in every:
-            mine = [b for b in window if number[b[0][1].id]%size==rank and not all(e.id in done for _,e,_ in b)]
-            bar.update(len(window)-len(mine))
-            if not bank: kept.kept.clear()                                               # of one window at a time
+            mine = [b for b in window if number[b[0][1].id] % size == rank and not all(e.id in done for _, e, _ in b)]
+            bar.update(len(window) - len(mine))
+            if not bank:
+                kept.kept.clear()  # of one window at a time
             want = {}
-            for _,e,video in (x for b in mine for x in b): want.setdefault(video, []).extend(k for s in e.frames for k in s)
-            look = {v:ks for v,ks in want.items() if ks and blank is None}
-            broken = {v:str(e) for v,e in kept.fill(look, cfg.workers, quiet=True, strict=failed is None).items()}
+            for _, e, video in (x for b in mine for x in b):
+                want.setdefault(video, []).extend(k for s in e.frames for k in s)
+            look = {v: ks for v, ks in want.items() if ks and blank is None}
+            broken = {v: str(e) for v, e in kept.fill(look, cfg.workers, quiet=True, strict=failed is None).items()}
             for b in mine:
-                lost.update({e.id:broken[v] for _,e,v in b if v in broken})
+                lost.update({e.id: broken[v] for _, e, v in b if v in broken})
                 if b := [x for x in b if x[2] not in broken]:
                     ended = []
-                    texts = generate(model, tokenizer, {k:v.to(model.device) for k,v in collate([e for _,e,_ in b], tokenizer.pad_token_id, left=True).items()},
-                                     _features(b, kept, blank, model), cfg.length(b[0][0]), ended=ended)
-                    for (_,e,_),text,end in zip(b, texts, ended):
-                        if journal and e.id not in done: journal.add(dict(id=e.id, text=text, **({} if end else {'ended':False})))
-                        done[e.id] = text,end
+                    texts = generate(
+                        model,
+                        tokenizer,
+                        {
+                            k: v.to(model.device)
+                            for k, v in collate([e for _, e, _ in b], tokenizer.pad_token_id, left=True).items()
+                        },
+                        _features(b, kept, blank, model),
+                        cfg.length(b[0][0]),
+                        ended=ended,
+                    )
+                    for (_, e, _), text, end in zip(b, texts, ended):
+                        if journal and e.id not in done:
+                            journal.add(dict(id=e.id, text=text, **({} if end else {'ended': False})))
+                        done[e.id] = text, end
                 bar.update()
-    if share: done,lost = gather(done), gather(lost)
-    if failed is not None: failed.update(lost)
-    if unfinished is not None: unfinished.update(r['id'] for r in wanted if r['id'] not in lost and not done[r['id']][1])
-    return {r['id']:'' if r['id'] in lost else done[r['id']][0] for r in wanted}
+    if share:
+        done, lost = gather(done), gather(lost)
+    if failed is not None:
+        failed.update(lost)
+    if unfinished is not None:
+        unfinished.update(r['id'] for r in wanted if r['id'] not in lost and not done[r['id']][1])
+    return {r['id']: '' if r['id'] in lost else done[r['id']][0] for r in wanted}
 
-def _features(batch, kept, blank, model): # T N Dv of all frames of a batch, None if there are none
+
+def _features(batch, kept, blank, model):  # T N Dv of all frames of a batch, None if there are none
     import torch
-    frames = [(v, [k for s in e.frames for k in s]) for _,e,v in batch]
-    n = sum(len(idxs) for _,idxs in frames)
-    if not n: return None
-    return blank.expand(n, -1, -1) if blank is not None else torch.cat([kept.get(v, idxs) for v,idxs in frames]).to(model.device, model.dtype) # a bank keeps float32
+
+    frames = [(v, [k for s in e.frames for k in s]) for _, e, v in batch]
+    n = sum(len(idxs) for _, idxs in frames)
+    if not n:
+        return None
+    # a bank keeps float32
+    return (
+        blank.expand(n, -1, -1)
+        if blank is not None
+        else torch.cat([kept.get(v, idxs) for v, idxs in frames]).to(model.device, model.dtype)
+    )
 
 # %% ../nbs/06_evaluate.ipynb #06-021
 def two_stage(
-    model, tokenizer, records:list, videos, cfg:EvaluateCfg, journal=None, bank=None, failed=None # As `predict` takes them
-)->list: # The records; a summary of several shots has their predicted captions as `told`
+    model,
+    tokenizer,
+    records: list,
+    videos,
+    cfg: EvaluateCfg,
+    journal=None,
+    bank=None,
+    failed=None,  # As `predict` takes them
+) -> list:  # The records; a summary of several shots has their predicted captions as `told`
     "Caption the shots of the summaries, so that `predict` can summarise from the captions"
-    parts = {r['id']:[dict(id=f"{r['id']}/shot/{i}", video=r['video'], task='caption', fps=r.get('fps'), shots=[s], asr=[a], seconds=[t])
-                      for i,(s,a,t) in enumerate(zip(r['shots'], r['asr'], r.get('seconds') or r['shots']), 1)] for r in records if r['task']=='summary' and len(r['shots'])>1}
+    parts = {
+        r['id']: [
+            dict(
+                id=f"{r['id']}/shot/{i}",
+                video=r['video'],
+                task='caption',
+                fps=r.get('fps'),
+                shots=[s],
+                asr=[a],
+                seconds=[t],
+            )
+            for i, (s, a, t) in enumerate(zip(r['shots'], r['asr'], r.get('seconds') or r['shots']), 1)
+        ]
+        for r in records
+        if r['task'] == 'summary' and len(r['shots']) > 1
+    }
     bad = None if failed is None else {}
-    said = predict(model, tokenizer, [p for ps in parts.values() for p in ps], videos, cfg.but(two_stage=False), journal, bank, bad) if parts else {}
-    for i,ps in parts.items():
-        if gone := [bad[p['id']] for p in ps if p['id'] in (bad or ())]: failed[i] = gone[0]              # a summary of shots that were not seen is none
+    said = (
+        predict(
+            model,
+            tokenizer,
+            [p for ps in parts.values() for p in ps],
+            videos,
+            cfg.but(two_stage=False),
+            journal,
+            bank,
+            bad,
+        )
+        if parts
+        else {}
+    )
+    for i, ps in parts.items():
+        # a summary of shots that were not seen is none
+        if gone := [bad[p['id']] for p in ps if p['id'] in (bad or ())]:
+            failed[i] = gone[0]
     return [dict(r, told=[said[p['id']] for p in parts[r['id']]]) if r['id'] in parts else r for r in records]
 
 # %% ../nbs/06_evaluate.ipynb #06-030
 class Nearest:
     "Texts as weighted words (tf-idf), to find the one nearest to another or to all"
-    def __init__(self, texts:list):
+
+    def __init__(self, texts: list):
         bags = [Counter(t.lower().split()) for t in texts]
         df = Counter(w for b in bags for w in b)
-        self.idf = {w:np.log((1+len(bags))/(1+n))+1 for w,n in df.items()}
-        self.norm = np.array([np.sqrt(sum((c*self.idf[w])**2 for w,c in b.items())) or 1 for b in bags])
+        self.idf = {w: np.log((1 + len(bags)) / (1 + n)) + 1 for w, n in df.items()}
+        self.norm = np.array([np.sqrt(sum((c * self.idf[w]) ** 2 for w, c in b.items())) or 1 for b in bags])
         at = {}
-        for i,b in enumerate(bags):
-            for w,c in b.items(): at.setdefault(w, []).append((i, c*self.idf[w]/self.norm[i]))
-        self.at = {w:(np.array([i for i,_ in l]), np.array([x for _,x in l])) for w,l in at.items()}
-    def find(self, words:dict): # word -> weight; number of the nearest text, None if no word is known
+        for i, b in enumerate(bags):
+            for w, c in b.items():
+                at.setdefault(w, []).append((i, c * self.idf[w] / self.norm[i]))
+        self.at = {w: (np.array([i for i, _ in l]), np.array([x for _, x in l])) for w, l in at.items()}
+
+    def find(self, words: dict):  # word -> weight; number of the nearest text, None if no word is known
         s = np.zeros(len(self.norm))
-        for w,x in words.items():
-            if w in self.at: s[self.at[w][0]] += x*self.at[w][1]
+        for w, x in words.items():
+            if w in self.at:
+                s[self.at[w][0]] += x * self.at[w][1]
         return int(s.argmax()) if s.any() else None
-    def to(self, text:str): return self.find({w:c*self.idf.get(w, 0) for w,c in Counter(text.lower().split()).items()})
-    def middle(self): return self.find({w:x.sum() for w,(_,x) in self.at.items()})
+
+    def to(self, text: str):
+        return self.find({w: c * self.idf.get(w, 0) for w, c in Counter(text.lower().split()).items()})
+
+    def middle(self):
+        return self.find({w: x.sum() for w, (_, x) in self.at.items()})
+
 
 def baseline(
-    name:str,     # fixed, nearest or speech
-    records:list, # To be answered
-    train:list    # Records to take answers from
-)->dict:          # id -> text
+    name: str,  # fixed, nearest or speech
+    records: list,  # To be answered
+    train: list,  # Records to take answers from
+) -> dict:  # id -> text
     "Answers that need no model and no video"
     speech = lambda r: ' '.join([*(r.get('asr') or []), r.get('question', '')]).strip()
-    if name=='speech': return {r['id']:' '.join(r['asr']).strip() for r in records}
+    if name == 'speech':
+        return {r['id']: ' '.join(r['asr']).strip() for r in records}
     out = {}
     for task in dict.fromkeys(r['task'] for r in records):
-        from_ = [r for r in train if r['task']==task and answer(r)]
-        if not from_: raise ValueError(f"baseline {name}: there is no training record of task {task}")
-        fixed,near = Nearest([answer(r) for r in from_]).middle() or 0, Nearest([speech(r) for r in from_]) if name=='nearest' else None
-        for r in (r for r in records if r['task']==task):
+        from_ = [r for r in train if r['task'] == task and answer(r)]
+        if not from_:
+            raise ValueError(f"baseline {name}: there is no training record of task {task}")
+        fixed, near = (
+            Nearest([answer(r) for r in from_]).middle() or 0,
+            Nearest([speech(r) for r in from_]) if name == 'nearest' else None,
+        )
+        for r in (r for r in records if r['task'] == task):
             at = near.to(speech(r)) if near else None
             out[r['id']] = answer(from_[fixed if at is None else at])
-    return {r['id']:out[r['id']] for r in records}
+    return {r['id']: out[r['id']] for r in records}
 
 # %% ../nbs/06_evaluate.ipynb #06-033
-def _state(videos, video): # Tells one state of a video file from another
-    try: st = inside(videos, video).stat()
-    except (OSError, ValueError): return video
+def _state(videos, video):  # Tells one state of a video file from another
+    try:
+        st = inside(videos, video).stat()
+    except (OSError, ValueError):
+        return video
     return f'{video} {st.st_size} {st.st_mtime_ns}'
 
-def _join(device)->str: # Join the processes of torchrun, if there are any; the device of this one
-    if int(os.environ.get('WORLD_SIZE', 1))==1: return device
+
+def _join(device) -> str:  # Join the processes of torchrun, if there are any; the device of this one
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
+        return device
     import torch, torch.distributed as dist
     from datetime import timedelta
-    if not dist.is_initialized(): dist.init_process_group('gloo', timeout=timedelta(days=2))
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device in ('auto','cuda') and torch.cuda.is_available() else device
 
-def _jobs(cfg, records, notes)->dict: # {row: (model, settings)}, the model's own row first; every model is there
+    if not dist.is_initialized():
+        dist.init_process_group('gloo', timeout=timedelta(days=2))
+    return (
+        f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        if device in ('auto', 'cuda') and torch.cuda.is_available()
+        else device
+    )
+
+
+def _jobs(cfg, records, notes) -> dict:  # {row: (model, settings)}, the model's own row first; every model is there
     from shotluck.hub import locate
-    plain = cfg.control=='none' and not cfg.two_stage
-    main = 'model' if plain else 'two stages' if cfg.control=='none' else cfg.control
-    jobs = {main:(cfg.model, cfg), **{c:(cfg.model, cfg.but(control=c)) for c in cfg._controls}}
+
+    plain = cfg.control == 'none' and not cfg.two_stage
+    main = 'model' if plain else 'two stages' if cfg.control == 'none' else cfg.control
+    jobs = {main: (cfg.model, cfg), **{c: (cfg.model, cfg.but(control=c)) for c in cfg._controls}}
     if 'before' in cfg._baselines:
-        try: jobs['before'] = (_base(cfg.model), cfg)
+        try:
+            jobs['before'] = (_base(cfg.model), cfg)
         except ValueError as e:
-            if cfg.baselines!='all': raise
-            notes.append(str(e)+'; it is left out')
-    for which in dict.fromkeys(which for which,_ in jobs.values()): locate(which)
-    if any(c.control=='other' for _,c in jobs.values()): derange(records, cfg.seed)              # are there other videos?
+            if cfg.baselines != 'all':
+                raise
+            notes.append(str(e) + '; it is left out')
+    for which in dict.fromkeys(which for which, _ in jobs.values()):
+        locate(which)
+    # are there other videos?
+    if any(c.control == 'other' for _, c in jobs.values()):
+        derange(records, cfg.seed)
     return jobs
 
-def _answers_without_model(cfg, records, notes)->dict: # {row: predictions}; what no training record can answer is left out, and noted
-    out,names,train = {}, [b for b in cfg._baselines if b!='before'], []
-    if {'fixed','nearest'} & set(names):
-        try: train = [r for r in cfg.every('train') if answer(r)]
+
+def _answers_without_model(
+    cfg, records, notes
+) -> dict:  # {row: predictions}; what no training record can answer is left out, and noted
+    out, names, train = {}, [b for b in cfg._baselines if b != 'before'], []
+    if {'fixed', 'nearest'} & set(names):
+        try:
+            train = [r for r in cfg.every('train') if answer(r)]
         except ValueError as e:
-            if cfg.baselines!='all': raise
+            if cfg.baselines != 'all':
+                raise
             notes.append(f'no training records for a baseline: {e}')
     known = {r['task'] for r in train}
     for name in names:
-        some = records if name=='speech' else [r for r in records if r['task'] in known]
-        without = sorted({r['task'] for r in records}-{r['task'] for r in some})
-        if without: notes.append(f"baseline {name} is left out of {', '.join(without)}: there is no training record of it")
-        if some: out[name] = baseline(name, some, train)
+        some = records if name == 'speech' else [r for r in records if r['task'] in known]
+        without = sorted({r['task'] for r in records} - {r['task'] for r in some})
+        if without:
+            notes.append(f"baseline {name} is left out of {', '.join(without)}: there is no training record of it")
+        if some:
+            out[name] = baseline(name, some, train)
     return out
 
-def _rows(cfg, records)->tuple: # {row: predictions}, {row: {id: reason}}, {row: ids of answers without an end}, [note]
+
+def _rows(
+    cfg, records
+) -> tuple:  # {row: predictions}, {row: {id: reason}}, {row: ids of answers without an end}, [note]
     with uninterrupted():
         from shotluck.encode import n_frames
         from shotluck.cache import FrameBank
         from shotluck.model import load_model
-    device,notes = _join(cfg.device), []
+    device, notes = _join(cfg.device), []
     jobs = _jobs(cfg, records, notes)
-    simple = _answers_without_model(cfg, records, notes)                                      # before anything is predicted: what is wrong is told at once
-    inputs = [_state(cfg.video_dir, r['video']) for r in records]+[dumps({k:v for k,v in r.items() if k!='conversations'}) for r in records]
-    out,preds,failed,unfinished,last = Path(cfg.out), {}, {}, {}, None
-    for name,(which,c) in jobs.items():
-        if which!=last:
-            (model,tok),last,made = load_model(which, dtype=cfg.dtype, device=device), which, made_of(which)
-            small = frame_bytes(model)*sum(n_frames(r, cfg.frames or model.frames) for r in records)<2e9
-            bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None    # then the controls find what the tower saw
-        how = [f'{k}={v}' for k,v in sorted(settings(c).items()) if k in ('control','two_stage','frames','markers','max_tokens','batch','seed','dtype','prompt')]
+    # before anything is predicted: what is wrong is told at once
+    simple = _answers_without_model(cfg, records, notes)
+    inputs = [_state(cfg.video_dir, r['video']) for r in records] + [
+        dumps({k: v for k, v in r.items() if k != 'conversations'}) for r in records
+    ]
+    out, preds, failed, unfinished, last = Path(cfg.out), {}, {}, {}, None
+    for name, (which, c) in jobs.items():
+        if which != last:
+            (model, tok), last, made = load_model(which, dtype=cfg.dtype, device=device), which, made_of(which)
+            small = frame_bytes(model) * sum(n_frames(r, cfg.frames or model.frames) for r in records) < 2e9
+            # then the controls find what the tower saw
+            bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None
+        how = [
+            f'{k}={v}'
+            for k, v in sorted(settings(c).items())
+            if k in ('control', 'two_stage', 'frames', 'markers', 'max_tokens', 'batch', 'seed', 'dtype', 'prompt')
+        ]
         key = ids_hash([*how, *made, *inputs])
-        failed[name],unfinished[name] = {},set()
-        with Journal(out/f'.{key}.{ranks()[0]}.journal') as journal:
-            for p in sorted(out.glob(f'.{key}.*.journal')): journal.rows.update({r['id']:r for r in Journal.peek(p)})
+        failed[name], unfinished[name] = {}, set()
+        with Journal(out / f'.{key}.{ranks()[0]}.journal') as journal:
+            for p in sorted(out.glob(f'.{key}.*.journal')):
+                journal.rows.update({r['id']: r for r in Journal.peek(p)})
             preds[name] = predict(model, tok, records, cfg.video_dir, c, journal, bank, failed[name], unfinished[name])
     return {**preds, **simple}, failed, unfinished, notes
 
-def _base(folder): # What a checkpoint was fine-tuned from
-    notes = Path(folder)/'trained_on.json'
-    if not notes.exists(): raise ValueError(f"baseline before: {notes} is not there, so it is not known what {folder} was fine-tuned from")
+
+def _base(folder):  # What a checkpoint was fine-tuned from
+    notes = Path(folder) / 'trained_on.json'
+    if not notes.exists():
+        raise ValueError(f"baseline before: {notes} is not there, so it is not known what {folder} was fine-tuned from")
     return read_json(notes)['base']
 
 # %% ../nbs/06_evaluate.ipynb #06-034
-def _usable(record, split): # `ValueError` for a record that cannot be asked and scored
-    shots,asr = record.get('shots'),record.get('asr')
-    pairs = isinstance(shots, list) and bool(shots) and all(isinstance(s, list) and len(s)==2 and all(type(k) is int for k in s) and 0<=s[0]<s[1] for s in shots)
-    spoken = isinstance(asr, list) and pairs and len(asr)==len(shots) and all(isinstance(a, str) for a in asr)
-    asks = record['task']!='qa' or isinstance(record.get('question'), str)
+def _usable(record, split):  # `ValueError` for a record that cannot be asked and scored
+    shots, asr = record.get('shots'), record.get('asr')
+    pairs = (
+        isinstance(shots, list)
+        and bool(shots)
+        and all(
+            isinstance(s, list) and len(s) == 2 and all(type(k) is int for k in s) and 0 <= s[0] < s[1] for s in shots
+        )
+    )
+    spoken = isinstance(asr, list) and pairs and len(asr) == len(shots) and all(isinstance(a, str) for a in asr)
+    asks = record['task'] != 'qa' or isinstance(record.get('question'), str)
     if not (isinstance(record.get('video'), str) and spoken and asks and isinstance(answer(record), str)):
-        raise ValueError(f"{split}.jsonl, record {record['id'][:80]}: video, shots ([[first, end], …]), asr (a text for each shot), a question for qa and an answer in conversations[1].value were expected; make it again with shotluck-convert")
+        raise ValueError(
+            f"{split}.jsonl, record {record['id'][:80]}: video, shots ([[first, end], …]), asr (a text for each shot), a question for qa and an answer in conversations[1].value were expected; make it again with shotluck-convert"
+        )
+
 
 @alone('cfg.out')
 def evaluate(
-    cfg:EvaluateCfg # What to predict, and with which input taken away
-)->Scores:          # None in all processes but the first
+    cfg: EvaluateCfg,  # What to predict, and with which input taken away
+) -> Scores:  # None in all processes but the first
     "Predict and score; writes predictions.jsonl, records.jsonl, scores.csv, scores.json and index.html to `cfg.out`, and goes on where a killed run stopped"
-    every,out = cfg.every(), Path(cfg.out)
+    every, out = cfg.every(), Path(cfg.out)
     records = cfg.records(every)
-    if not records: raise ValueError(f"no records: nothing in {Path(cfg.data)/'records'/f'{cfg.split}.jsonl'} matches --match {cfg.match!r} --tasks {cfg.tasks!r}")
-    if not cfg.video_dir.is_dir(): raise ValueError(f"{cfg.video_dir}: no such folder; --videos names the folder of the videos")
-    for r in records: _usable(r, cfg.split)
-    preds,failed,unfinished,notes = _rows(cfg, records)
-    if ranks()[0]: return
-    scores,main = {}, next(iter(preds))
-    for name,p in preds.items():
-        folder = out if name==main else out/name
+    if not records:
+        raise ValueError(
+            f"no records: nothing in {Path(cfg.data) / 'records' / f'{cfg.split}.jsonl'} matches --match {cfg.match!r} --tasks {cfg.tasks!r}"
+        )
+    if not cfg.video_dir.is_dir():
+        raise ValueError(f"{cfg.video_dir}: no such folder; --videos names the folder of the videos")
+    for r in records:
+        _usable(r, cfg.split)
+    preds, failed, unfinished, notes = _rows(cfg, records)
+    if ranks()[0]:
+        return
+    scores, main = {}, next(iter(preds))
+    for name, p in preds.items():
+        folder = out if name == main else out / name
         cut = unfinished.get(name)
         scores[name] = score(p, [r for r in records if r['id'] in p], cfg.draws, cfg.seed, of=every, unfinished=cut)
-        write_jsonl(folder/'predictions.jsonl', [dict(id=i, text=t, **({'ended':False} if i in (cut or ()) else {})) for i,t in p.items()])
+        write_jsonl(
+            folder / 'predictions.jsonl',
+            [dict(id=i, text=t, **({'ended': False} if i in (cut or ()) else {})) for i, t in p.items()],
+        )
         save_scores(scores[name], folder, dict(settings(cfg), row=name, failed=failed.get(name, {}), left_out=notes))
-    write_jsonl(out/'records.jsonl', records)
-    scores[main].html = report(scores, preds, records, cfg.video_dir, {**CONTROLS, **BASELINES}, title=f'{cfg.model} on {cfg.split}', failed=failed, notes=notes, draws=cfg.draws, quiet=cfg.quiet)
-    scores[main].failed,scores[main].left_out = failed,notes
-    write_text(out/'index.html', scores[main].html)
-    for p in out.glob('.*.journal'): p.unlink()
+    write_jsonl(out / 'records.jsonl', records)
+    scores[main].html = report(
+        scores,
+        preds,
+        records,
+        cfg.video_dir,
+        {**CONTROLS, **BASELINES},
+        title=f'{cfg.model} on {cfg.split}',
+        failed=failed,
+        notes=notes,
+        draws=cfg.draws,
+        quiet=cfg.quiet,
+    )
+    scores[main].failed, scores[main].left_out = failed, notes
+    write_text(out / 'index.html', scores[main].html)
+    for p in out.glob('.*.journal'):
+        p.unlink()
     return scores[main]
 
 # %% ../nbs/06_evaluate.ipynb #06-037
@@ -393,46 +641,59 @@ def main(**kwargs):
     "Predict and score the records of a split; with torchrun in several processes (scripts/evaluate.py)"
     cfg = EvaluateCfg(**kwargs)
     s = evaluate(cfg)
-    if s is None: return
+    if s is None:
+        return
     print(s)
-    for row,bad in s.failed.items():
-        if bad: print(f"{row}: {len(bad)} of {len(s.ids)} records could not be shown to the model and count as empty answers, such as {': '.join(next(iter(bad.items())))}")
-    for note in s.left_out: print(note)
+    for row, bad in s.failed.items():
+        if bad:
+            print(
+                f"{row}: {len(bad)} of {len(s.ids)} records could not be shown to the model and count as empty answers, such as {': '.join(next(iter(bad.items())))}"
+            )
+    for note in s.left_out:
+        print(note)
     print(f"{cfg.out}: index.html, predictions.jsonl, scores.json, scores.csv")
+
 
 @command
 def score_main(
-    predictions:str,   # File with a line {"id", "text"} for each record
-    records:str,       # Records file of the convert stage
-    out:str='',        # Folder for scores.csv, scores.json and index.html; empty: only print
-    videos:str='',     # Folder of the videos, for thumbnails on the page
-    tasks:str='',      # Only records of these tasks, separated by commas; empty: all
-    partial:bool=False,# Score only the records that have a prediction, and say how many
-    metric:str='coco', # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
-    draws:int=1000,    # Of the bootstrap
-    seed:int=0         # Of the bootstrap
+    predictions: str,  # File with a line {"id", "text"} for each record
+    records: str,  # Records file of the convert stage
+    out: str = '',  # Folder for scores.csv, scores.json and index.html; empty: only print
+    videos: str = '',  # Folder of the videos, for thumbnails on the page
+    tasks: str = '',  # Only records of these tasks, separated by commas; empty: all
+    partial: bool = False,  # Score only the records that have a prediction, and say how many
+    metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,  # Of the bootstrap
 ):
     "Score anybody's predictions"
-    preds,every = read_predictions(predictions), read_records(records)
+    preds, every = read_predictions(predictions), read_records(records)
     wanted = _names(tasks, LENGTHS, 'task') or list(LENGTHS)
     recs = [r for r in every if r['task'] in wanted]
     s = score(preds, recs, draws, seed, partial, of=every, metric=metric)
     if out:
         save_scores(s, out, dict(predictions=predictions, records=records))
         recs = [r for r in recs if r['id'] in s.each]
-        write_text(Path(out)/'index.html', report(dict(model=s), dict(model=preds), recs, videos or None, {}, title=Path(predictions).name, draws=draws))
+        write_text(
+            Path(out) / 'index.html',
+            report(
+                dict(model=s), dict(model=preds), recs, videos or None, {}, title=Path(predictions).name, draws=draws
+            ),
+        )
     print(s)
+
 
 @command
 def compare_main(
-    runs:Param('Folders that shotluck-evaluate wrote', str, nargs='+'),
-    out:str='',       # Folder for compare.csv, differences.csv and compare.png; empty: only print
-    published:bool=False, # Also the published rows, with source and note
-    metric:str='coco',# How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
-    draws:int=1000,   # Of the bootstrap
-    seed:int=0        # Of the bootstrap
+    runs: Param('Folders that shotluck-evaluate wrote', str, nargs='+'),
+    out: str = '',  # Folder for compare.csv, differences.csv and compare.png; empty: only print
+    published: bool = False,  # Also the published rows, with source and note
+    metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,  # Of the bootstrap
 ):
     "Set the scores of several runs side by side, over the records common to all"
     c = compare(runs, draws, seed, published, metric)
-    if out: c.save(out)
+    if out:
+        c.save(out)
     print(c)

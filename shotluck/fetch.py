@@ -19,313 +19,485 @@ from .files import hold, inside, read_json, same_form, sha256, whole, write_json
 # %% ../nbs/00c_fetch.ipynb #00c-005
 class FetchError(OSError):
     "A file that could not be had; `code` is the server's answer, 0 for none"
-    def __init__(self, msg:str, code:int=0):
+
+    def __init__(self, msg: str, code: int = 0):
         super().__init__(msg)
         self.code = code
 
+
 def checksum(
-    path,     # A file
-    like:str  # A checksum of the same kind: 64 hex digits are SHA-256, 40 are git's SHA-1 of a blob
-)->str:
+    path,  # A file
+    like: str,  # A checksum of the same kind: 64 hex digits are SHA-256, 40 are git's SHA-1 of a blob
+) -> str:
     "Hex digest of a file, in the kind of `like`"
-    if len(like)==64: return sha256(path)
+    if len(like) == 64:
+        return sha256(path)
     h = hashlib.sha1(f'blob {Path(path).stat().st_size}\0'.encode())
     with open(path, 'rb') as f:
-        while b := f.read(1<<20): h.update(b)
+        while b := f.read(1 << 20):
+            h.update(b)
     return h.hexdigest()
 
 # %% ../nbs/00c_fetch.ipynb #00c-006
-BUSY = (408, 425, 429, 500, 502, 503, 504)   # answers that are worth another try
-SLOW = 1024                                  # bytes a second; less counts as a break
-LITTLE = 1<<16                               # bytes; a try that brings less has brought nothing
-LONGEST_PAUSE = 300                          # seconds, whatever the server asks for
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that are worth another try
+SLOW = 1024  # bytes a second; less counts as a break
+LITTLE = 1 << 16  # bytes; a try that brings less has brought nothing
+LONGEST_PAUSE = 300  # seconds, whatever the server asks for
+
 
 class _HTTP(urllib.request.HTTPHandler):
     def __init__(self, opened):
         super().__init__()
         self.opened = opened
+
     def connect(self, kind, *args, **kwargs):
         self.opened.append(kind(*args, **kwargs))
         return self.opened[-1]
-    def http_open(self, req): return self.do_open(partial(self.connect, http.client.HTTPConnection), req)
-    def https_open(self, req): return self.do_open(partial(self.connect, http.client.HTTPSConnection), req, context=ssl.create_default_context())
+
+    def http_open(self, req):
+        return self.do_open(partial(self.connect, http.client.HTTPConnection), req)
+
+    def https_open(self, req):
+        return self.do_open(
+            partial(self.connect, http.client.HTTPSConnection), req, context=ssl.create_default_context()
+        )
+
     https_request = urllib.request.HTTPHandler.http_request
 
-def _ask(url, headers, timeout, **extra): # A server's answer; all before its body comes within two timeouts
-    opened,opener = [], urllib.request.OpenerDirector()
-    kinds = (urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor)
-    for handler in (*(kind() for kind in kinds), _HTTP(opened)): opener.add_handler(handler)
-    req = urllib.request.Request(url, headers={'Accept-Encoding':'identity', **extra})
-    for k,v in headers.items(): req.add_unredirected_header(k, v)         # a token is for this server, not for the one it sends us on to
+
+def _ask(url, headers, timeout, **extra):  # A server's answer; all before its body comes within two timeouts
+    opened, opener = [], urllib.request.OpenerDirector()
+    kinds = (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    )
+    for handler in (*(kind() for kind in kinds), _HTTP(opened)):
+        opener.add_handler(handler)
+    req = urllib.request.Request(url, headers={'Accept-Encoding': 'identity', **extra})
+    # a token is for this server, not for the one it sends us on to
+    for k, v in headers.items():
+        req.add_unredirected_header(k, v)
+
     def hang_up():
         for c in opened:
-            if c.sock: c.sock.shutdown(socket.SHUT_RDWR)
-    watch = threading.Timer(2*timeout, hang_up)
+            if c.sock:
+                c.sock.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(2 * timeout, hang_up)
     watch.daemon = True
     watch.start()
-    try: return opener.open(req, timeout=timeout)
-    finally: watch.cancel()
+    try:
+        return opener.open(req, timeout=timeout)
+    finally:
+        watch.cancel()
 
-def _number(text): return int(text) if re.fullmatch('[0-9]{1,18}', text or '') else -1
 
-def _pause(e, pause): # Seconds to leave a server alone that answered with an error
+def _number(text):
+    return int(text) if re.fullmatch('[0-9]{1,18}', text or '') else -1
+
+
+def _pause(e, pause):  # Seconds to leave a server alone that answered with an error
     told = _number(e.headers.get('Retry-After'))
-    return min(pause if told<0 else told, LONGEST_PAUSE)
+    return min(pause if told < 0 else told, LONGEST_PAUSE)
 
-def _chunks(r, timeout): # What comes, bit by bit; `OSError` if it comes too slowly
-    since,came = time.monotonic(), 0
-    while b := r.read1(1<<16):
+
+def _chunks(r, timeout):  # What comes, bit by bit; `OSError` if it comes too slowly
+    since, came = time.monotonic(), 0
+    while b := r.read1(1 << 16):
         yield b
         came += len(b)
-        took = time.monotonic()-since
-        if took<timeout: continue
-        if came<SLOW*took: raise OSError(f'only {came} bytes came in {took:.0f} s')
-        since,came = time.monotonic(), 0
+        took = time.monotonic() - since
+        if took < timeout:
+            continue
+        if came < SLOW * took:
+            raise OSError(f'only {came} bytes came in {took:.0f} s')
+        since, came = time.monotonic(), 0
 
-def _pull(url, part, size, headers, timeout, tick): # Append what the server sends; returns '' or why it was not all
+
+def _pull(url, part, size, headers, timeout, tick):  # Append what the server sends; returns '' or why it was not all
     have = part.stat().st_size if part.exists() else 0
-    with _ask(url, headers, timeout, **({'Range':f'bytes={have}-'} if have else {})) as r:
+    with _ask(url, headers, timeout, **({'Range': f'bytes={have}-'} if have else {})) as r:
         start = re.match(r'bytes ([0-9]{1,18})-', r.headers.get('Content-Range') or '')
-        if have and r.status==206 and (not start or int(start[1])!=have):
+        if have and r.status == 206 and (not start or int(start[1]) != have):
             part.unlink()
             return 'the server sent another piece than was asked for'
-        if r.status!=206: have = 0                                          # it starts anew
+        if r.status != 206:
+            have = 0  # it starts anew
         told = _number(r.headers.get('Content-Length'))
-        if size is not None and told>=0 and have+told>size: return f'the server announces {have+told} bytes, {size} were promised'
+        if size is not None and told >= 0 and have + told > size:
+            return f'the server announces {have + told} bytes, {size} were promised'
         with open(part, 'r+b' if have else 'wb') as f:
             f.seek(have)
             for b in _chunks(r, timeout):
-                f.write(b); tick(len(b))
-                have += len(b); told -= len(b)
-                if size is not None and have>size: f.truncate(0); return 'the server sent more than was promised'
-    return 'the connection broke off' if (have<size if size is not None else told>0) else ''
+                f.write(b)
+                tick(len(b))
+                have += len(b)
+                told -= len(b)
+                if size is not None and have > size:
+                    f.truncate(0)
+                    return 'the server sent more than was promised'
+    return 'the connection broke off' if (have < size if size is not None else told > 0) else ''
 
 # %% ../nbs/00c_fetch.ipynb #00c-007
 def fetch(
-    url:str,            # http or https address
-    path,               # File to write
-    size:int=None,      # Bytes it must have; None: what the server says
-    digest:str='',      # Its checksum, SHA-256 or git's SHA-1; '': none is known
-    headers:dict={},    # Sent to this server only
-    tries:int=6,        # Tries in a row that bring nothing, before it gives up
-    wait:float=1,       # Seconds after the first failure, doubled after each
-    timeout:float=60,   # Seconds of silence that count as a break
-    tick=lambda n: None # Called with the number of bytes that came
-)->Path:
+    url: str,  # http or https address
+    path,  # File to write
+    size: int = None,  # Bytes it must have; None: what the server says
+    digest: str = '',  # Its checksum, SHA-256 or git's SHA-1; '': none is known
+    headers: dict = {},  # Sent to this server only
+    tries: int = 6,  # Tries in a row that bring nothing, before it gives up
+    wait: float = 1,  # Seconds after the first failure, doubled after each
+    timeout: float = 60,  # Seconds of silence that count as a break
+    tick=lambda n: None,  # Called with the number of bytes that came
+) -> Path:
     "Fetch a file whole: goes on where the last try stopped, checks size and sum; `FetchError` when it cannot be had"
     path = Path(path)
-    with hold(path.with_name(f'.{path.name}.lock'), path, wait=3600):             # another process may be fetching it
-        if path.exists() and (size is None or path.stat().st_size==size) and (not digest or checksum(path, digest)==digest): return path
+    # another process may be fetching it
+    with hold(path.with_name(f'.{path.name}.lock'), path, wait=3600):
+        if (
+            path.exists()
+            and (size is None or path.stat().st_size == size)
+            and (not digest or checksum(path, digest) == digest)
+        ):
+            return path
         return _fetch(url, path, size, digest, headers, tries, wait, timeout, tick)
 
+
 def _fetch(url, path, size, digest, headers, tries, wait, timeout, tick):
-    part,failed,why,code = path.with_name(f'.{path.name}.part'), 0, '', 0
-    while failed<tries:
-        had,pause = part.stat().st_size if part.exists() else 0, wait*2**failed
+    part, failed, why, code = path.with_name(f'.{path.name}.part'), 0, '', 0
+    while failed < tries:
+        had, pause = part.stat().st_size if part.exists() else 0, wait * 2**failed
         try:
-            if size is not None and had>size: part.unlink(); had = 0
-            code,why = 0, '' if size is not None and had==size and had else _pull(url, part, size, headers, timeout, tick)
+            if size is not None and had > size:
+                part.unlink()
+                had = 0
+            code, why = (
+                0,
+                '' if size is not None and had == size and had else _pull(url, part, size, headers, timeout, tick),
+            )
         except urllib.error.HTTPError as e:
-            code,why = e.code, f'the server answers {e.code} {e.reason}'
-            if code==416: part.unlink(missing_ok=True)
-            elif code not in BUSY: raise FetchError(f"{path.name}: {why} ({e.headers.get('X-Error-Message') or url})", code) from None
+            code, why = e.code, f'the server answers {e.code} {e.reason}'
+            if code == 416:
+                part.unlink(missing_ok=True)
+            elif code not in BUSY:
+                raise FetchError(f"{path.name}: {why} ({e.headers.get('X-Error-Message') or url})", code) from None
             pause = _pause(e, pause)
         except (OSError, http.client.HTTPException) as e:
-            if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE): raise      # of this machine: no other try mends it
+            # of this machine: no other try mends it
+            if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE):
+                raise
             why = f'{type(e).__name__} {e}'.strip()
         if not why:
-            if not digest or checksum(part, digest)==digest:
-                with open(part, 'rb') as f: os.fsync(f.fileno())
+            if not digest or checksum(part, digest) == digest:
+                with open(part, 'rb') as f:
+                    os.fsync(f.fileno())
                 os.replace(part, path)
                 return path
             part.unlink()
-            why,had = 'its checksum is wrong', 1<<62
-        gained = part.exists() and part.stat().st_size>=had+LITTLE
-        failed = 0 if gained else failed+1
-        if failed<tries: time.sleep(0 if gained else pause)
-    raise FetchError(f"{path.name}: could not be had in {tries} tries, at last because {why}; run the same command again to go on", code)
+            why, had = 'its checksum is wrong', 1 << 62
+        gained = part.exists() and part.stat().st_size >= had + LITTLE
+        failed = 0 if gained else failed + 1
+        if failed < tries:
+            time.sleep(0 if gained else pause)
+    raise FetchError(
+        f"{path.name}: could not be had in {tries} tries, at last because {why}; run the same command again to go on",
+        code,
+    )
+
 
 def fetch_pages(
-    url:str,             # Of a list in JSON; `Link` in an answer's header names the next page
-    headers:dict={},     # Sent to this server only
-    tries:int=6,         # Of each page
-    wait:float=1,        # Seconds after the first failure, doubled after each
-    timeout:float=60,    # Seconds of silence that count as a break
-    most:int=1<<26,      # Bytes of a page
-    pages:int=10_000     # At most
-)->list:                 # The items of all pages
+    url: str,  # Of a list in JSON; `Link` in an answer's header names the next page
+    headers: dict = {},  # Sent to this server only
+    tries: int = 6,  # Of each page
+    wait: float = 1,  # Seconds after the first failure, doubled after each
+    timeout: float = 60,  # Seconds of silence that count as a break
+    most: int = 1 << 26,  # Bytes of a page
+    pages: int = 10_000,  # At most
+) -> list:  # The items of all pages
     "A list that a server gives page by page; a next page at another server is an error, and so is one without an end"
-    items,seen,home = [], set(), urlsplit(url)[:2]
+    items, seen, home = [], set(), urlsplit(url)[:2]
     while url:
-        if urlsplit(url)[:2]!=home: raise FetchError(f"{home[1]}: names a next page at another server, {urlsplit(url)[1]!r}")
-        if url in seen or len(seen)>=pages: raise FetchError(f"{home[1]}: its list does not end after {len(seen)} pages")
+        if urlsplit(url)[:2] != home:
+            raise FetchError(f"{home[1]}: names a next page at another server, {urlsplit(url)[1]!r}")
+        if url in seen or len(seen) >= pages:
+            raise FetchError(f"{home[1]}: its list does not end after {len(seen)} pages")
         seen.add(url)
-        page,link = _page(url, headers, tries, wait, timeout, most)
-        if not isinstance(page, list): raise FetchError(f"{url}: a list was expected, got {type(page).__name__}")
+        page, link = _page(url, headers, tries, wait, timeout, most)
+        if not isinstance(page, list):
+            raise FetchError(f"{url}: a list was expected, got {type(page).__name__}")
         items += page
         found = re.search(r'<([^<>]{1,2000})>\s*;\s*rel="?next"?', link)
         url = urljoin(url, found[1]) if found else ''
     return items
 
-def _page(url, headers, tries, wait, timeout, most): # (JSON, the header `Link`)
+
+def _page(url, headers, tries, wait, timeout, most):  # (JSON, the header `Link`)
     for k in range(tries):
         try:
             with _ask(url, headers, timeout) as r:
                 body = bytearray()
                 for b in _chunks(r, timeout):
                     body += b
-                    if len(body)>most: raise FetchError(f"{url}: the answer is longer than {most} bytes")
+                    if len(body) > most:
+                        raise FetchError(f"{url}: the answer is longer than {most} bytes")
                 return json.loads(body), r.headers.get('Link') or ''
         except urllib.error.HTTPError as e:
-            if e.code not in BUSY or k==tries-1: raise FetchError(f"{url}: the server answers {e.code} {e.reason}", e.code) from None
-            pause = _pause(e, wait*2**k)
-        except FetchError: raise
-        except (ValueError, RecursionError) as e: raise FetchError(f"{url}: not readable as JSON ({e})") from None
+            if e.code not in BUSY or k == tries - 1:
+                raise FetchError(f"{url}: the server answers {e.code} {e.reason}", e.code) from None
+            pause = _pause(e, wait * 2**k)
+        except FetchError:
+            raise
+        except (ValueError, RecursionError) as e:
+            raise FetchError(f"{url}: not readable as JSON ({e})") from None
         except (OSError, http.client.HTTPException) as e:
-            if k==tries-1: raise FetchError(f"{url}: could not be had in {tries} tries, at last because {type(e).__name__} {e}") from None
-            pause = wait*2**k
+            if k == tries - 1:
+                raise FetchError(
+                    f"{url}: could not be had in {tries} tries, at last because {type(e).__name__} {e}"
+                ) from None
+            pause = wait * 2**k
         time.sleep(pause)
 
 # %% ../nbs/00c_fetch.ipynb #00c-012
 class Parts(io.RawIOBase):
     "A file that was cut up, read as one; `get(i)` must return the path of part `i`, whole and checked"
-    def __init__(self,
-        sizes:list, # Bytes of each part
-        get,        # get(i) -> path
-        ahead:int=1 # Parts fetched while one is read
+
+    def __init__(
+        self,
+        sizes: list,  # Bytes of each part
+        get,  # get(i) -> path
+        ahead: int = 1,  # Parts fetched while one is read
     ):
-        self.edges,self.get,self.ahead,self.at,self.open_ = [0], get, ahead, 0, (None, None)
-        for n in sizes: self.edges.append(self.edges[-1]+n)
-        self.pool,self.coming = ThreadPoolExecutor(ahead+1), {}
-    def readable(self): return True
-    def seekable(self): return True
-    def tell(self): return self.at
+        self.edges, self.get, self.ahead, self.at, self.open_ = [0], get, ahead, 0, (None, None)
+        for n in sizes:
+            self.edges.append(self.edges[-1] + n)
+        self.pool, self.coming = ThreadPoolExecutor(ahead + 1), {}
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def tell(self):
+        return self.at
+
     def seek(self, offset, whence=0):
         self.at = offset + (0, self.at, self.edges[-1])[whence]
         return self.at
-    def part(self, at): return next((i for i,e in enumerate(self.edges[1:]) if at<e), None)
+
+    def part(self, at):
+        return next((i for i, e in enumerate(self.edges[1:]) if at < e), None)
+
     def readinto(self, b):
-        n,view = 0, memoryview(b)
-        while n<len(b) and (k := self._piece(view[n:])): n += k      # filled over the parts' edges: indexed_gzip takes a short read for the end
+        n, view = 0, memoryview(b)
+        # filled over the parts' edges: indexed_gzip takes a short read for the end
+        while n < len(b) and (k := self._piece(view[n:])):
+            n += k
         return n
+
     def _piece(self, b):
         i = self.part(self.at)
-        if i is None: return 0
-        if self.open_[0]!=i:
-            if self.open_[1]: self.open_[1].close()
-            for j in range(i, min(i+1+self.ahead, len(self.edges)-1)):
-                if j not in self.coming: self.coming[j] = self.pool.submit(self.get, j)
+        if i is None:
+            return 0
+        if self.open_[0] != i:
+            if self.open_[1]:
+                self.open_[1].close()
+            for j in range(i, min(i + 1 + self.ahead, len(self.edges) - 1)):
+                if j not in self.coming:
+                    self.coming[j] = self.pool.submit(self.get, j)
             self.open_ = i, open(self.coming[i].result(), 'rb')
-        self.open_[1].seek(self.at-self.edges[i])
+        self.open_[1].seek(self.at - self.edges[i])
         n = self.open_[1].readinto(b)
-        if not n: raise FetchError(f"part {i} is shorter than it was when it was checked")
+        if not n:
+            raise FetchError(f"part {i} is shorter than it was when it was checked")
         self.at += n
         return n
+
     def close(self):
         self.pool.shutdown(cancel_futures=True)
-        if self.open_[1]: self.open_[1].close()
+        if self.open_[1]:
+            self.open_[1].close()
         super().close()
 
 # %% ../nbs/00c_fetch.ipynb #00c-014
-MOST_PACKED = 100      # times its bytes in the archive that a video may have: they hardly get smaller by packing
-LONGEST_HEADER = 1<<16 # bytes of a member's name, or of what else stands before its data
+# times its bytes in the archive that a video may have: they hardly get smaller by packing
+MOST_PACKED = 100
+LONGEST_HEADER = 1 << 16  # bytes of a member's name, or of what else stands before its data
 
-class DamagedArchive(ValueError): "An archive that cannot be read to its end"
 
-class _Member(tarfile.TarInfo): # tarfile would read a name of any length into memory, and a sparse file's list of holes
+class DamagedArchive(ValueError):
+    "An archive that cannot be read to its end"
+
+
+# tarfile would read a name of any length into memory, and a sparse file's list of holes
+class _Member(tarfile.TarInfo):
     def _proc_member(self, tar):
-        names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-        self.huge = self.type in names and not 0<=self.size<=LONGEST_HEADER
-        if not self.huge: return super()._proc_member(tar)
-        self.type = b'?'                                                     # of no known kind: its data is passed over
+        names = (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+        )
+        self.huge = self.type in names and not 0 <= self.size <= LONGEST_HEADER
+        if not self.huge:
+            return super()._proc_member(tar)
+        self.type = b'?'  # of no known kind: its data is passed over
         return self._proc_builtin(tar)
-    def _proc_gnusparse_10(self, member, headers, tar): member.sparse = []
 
-def _still(state, note): # Nothing was read from where a run should go on: the place is of another archive, or its index is torn
-    if not note: return
-    for name in ('state.json','index'): (state/name).unlink(missing_ok=True)
+    def _proc_gnusparse_10(self, member, headers, tar):
+        member.sparse = []
+
+
+def _still(
+    state, note
+):  # Nothing was read from where a run should go on: the place is of another archive, or its index is torn
+    if not note:
+        return
+    for name in ('state.json', 'index'):
+        (state / name).unlink(missing_ok=True)
+
 
 def unpack(
-    parts,              # An open `Parts`, or any seekable binary file, of a tar (gzip or plain)
-    out,                # Folder for the files
-    state='',           # Folder that notes how far it is, so that a later run goes on there; '': it always starts anew
-    wanted=None,        # Names to unpack, with folders where they have some; None: all, under the last word of their names
-    spacing:int=1<<26,  # Bytes between two points at which it can go on
-    done=lambda at: None# Called with the position in `parts` before which nothing is needed any more
+    parts,  # An open `Parts`, or any seekable binary file, of a tar (gzip or plain)
+    out,  # Folder for the files
+    state='',  # Folder that notes how far it is, so that a later run goes on there; '': it always starts anew
+    wanted=None,  # Names to unpack, with folders where they have some; None: all, under the last word of their names
+    spacing: int = 1 << 26,  # Bytes between two points at which it can go on
+    done=lambda at: None,  # Called with the position in `parts` before which nothing is needed any more
 ):
     "Yield `(name, status, reason)` for each member as it is unpacked: `ok`, or `bad_row` for one that is unsafe; `DamagedArchive` if it cannot be read to its end"
     state = Path(state) if state else None
-    archive = parts.seek(0, 2)                                               # its bytes
+    archive = parts.seek(0, 2)  # its bytes
     parts.seek(0)
-    note,f = _note(state), parts
-    at,zipped,read = note.get('at', 0), note['zipped'] if note else parts.read(2)==b'\x1f\x8b', 0
-    if not note: parts.seek(0)
-    names,taken = None if wanted is None else {same_form(w):w for w in wanted}, {}
+    note, f = _note(state), parts
+    at, zipped, read = note.get('at', 0), note['zipped'] if note else parts.read(2) == b'\x1f\x8b', 0
+    if not note:
+        parts.seek(0)
+    names, taken = None if wanted is None else {same_form(w): w for w in wanted}, {}
+    # indexed_gzip's errors are OSErrors without a number
     try:
         if zipped:
-            try: from indexed_gzip import IndexedGzipFile
-            except ImportError: raise ImportError("unpacking needs indexed_gzip: pip install indexed_gzip") from None
+            try:
+                from indexed_gzip import IndexedGzipFile
+            except ImportError:
+                raise ImportError("unpacking needs indexed_gzip: pip install indexed_gzip") from None
             f = IndexedGzipFile(fileobj=parts, spacing=spacing, buffer_size=spacing)
-            if note: f.import_index(str(state/'index'))
-        if note: f.seek(at)
-        with tarfile.open(fileobj=f, mode='r|', bufsize=1<<20, tarinfo=_Member) as tar:
-            start,saved,unnamed = at, at, False
+            if note:
+                f.import_index(str(state / 'index'))
+        if note:
+            f.seek(at)
+        with tarfile.open(fileobj=f, mode='r|', bufsize=1 << 20, tarinfo=_Member) as tar:
+            start, saved, unnamed = at, at, False
             for m in tar:
-                here = start+m.offset
-                if state and here-saved>=spacing: saved = _save(f, state, here, zipped, done)
-                if m.isdir(): continue
+                here = start + m.offset
+                if state and here - saved >= spacing:
+                    saved = _save(f, state, here, zipped, done)
+                if m.isdir():
+                    continue
                 row = _member(tar, m, Path(out), names, taken, unnamed, archive)
-                read,unnamed = read+1, getattr(m, 'huge', False)
+                read, unnamed = read + 1, getattr(m, 'huge', False)
+                # tarfile takes a broken header for the end: the true end is a block of zeros
                 yield row
-            f.seek(start+tar.offset)                                    # tarfile takes a broken header for the end: the true end is a block of zeros
-            if f.read(512)!=bytes(512): raise tarfile.ReadError(f"no file begins where one should, at byte {start+tar.offset}")
-            if any(f.read(1<<20)): yield 'what follows the end', 'bad_row', 'the archive goes on after its end; that is not unpacked'
-    except (tarfile.TarError, EOFError, OSError, OverflowError, RecursionError) as e:      # indexed_gzip's errors are OSErrors without a number
-        if isinstance(e.__cause__, OSError): raise e.__cause__ from None
-        if isinstance(e, FetchError) or getattr(e, 'errno', None): raise
-        if not read: _still(state, note)
+            f.seek(start + tar.offset)  # tarfile takes a broken header for the end: the true end is a block of zeros
+            if f.read(512) != bytes(512):
+                raise tarfile.ReadError(f"no file begins where one should, at byte {start + tar.offset}")
+            if any(f.read(1 << 20)):
+                yield 'what follows the end', 'bad_row', 'the archive goes on after its end; that is not unpacked'
+    except (tarfile.TarError, EOFError, OSError, OverflowError, RecursionError) as e:
+        if isinstance(e.__cause__, OSError):
+            raise e.__cause__ from None
+        if isinstance(e, FetchError) or getattr(e, 'errno', None):
+            raise
+        if not read:
+            _still(state, note)
         raise DamagedArchive(f"the archive is damaged: {type(e).__name__} {e}; what was unpacked is kept") from None
     finally:
-        if zipped and f is not parts: f.close()
+        if zipped and f is not parts:
+            f.close()
 
-def _note(state): # How far an earlier run was, {} if that is not known
-    if not state or not (state/'state.json').exists(): return {}
-    try: note = read_json(state/'state.json')
-    except ValueError: return {}
-    sound = isinstance(note, dict) and isinstance(note.get('at'), int) and 0<=note['at']<1<<62 and isinstance(note.get('zipped'), bool)
+
+def _note(state):  # How far an earlier run was, {} if that is not known
+    if not state or not (state / 'state.json').exists():
+        return {}
+    try:
+        note = read_json(state / 'state.json')
+    except ValueError:
+        return {}
+    sound = (
+        isinstance(note, dict)
+        and isinstance(note.get('at'), int)
+        and 0 <= note['at'] < 1 << 62
+        and isinstance(note.get('zipped'), bool)
+    )
     return note if sound else {}
 
-def _save(f, state, at, zipped, done): # Note that everything before byte `at` of the tar is unpacked
+
+def _save(f, state, at, zipped, done):  # Note that everything before byte `at` of the tar is unpacked
     need = at
     if zipped:
-        with whole(state/'index') as p: f.export_index(str(p))
-        need = max((c for u,c in f.seek_points() if u<=at), default=0)
-    write_json(state/'state.json', dict(at=at, zipped=zipped))
+        with whole(state / 'index') as p:
+            f.export_index(str(p))
+        need = max((c for u, c in f.seek_points() if u <= at), default=0)
+    write_json(state / 'state.json', dict(at=at, zipped=zipped))
     done(need)
     return at
 
-def _target(name, wanted): # The file that a member becomes: the longest end of its name that is wanted, None if none is
+
+def _target(
+    name, wanted
+):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
     words = same_form(name).split('/')
-    if wanted is None: return words[-1]
+    if wanted is None:
+        return words[-1]
     return next((wanted[end] for k in range(len(words)) if (end := '/'.join(words[k:])) in wanted), None)
 
+
 def _member(tar, m, out, wanted, taken, unnamed, archive):
-    shown = m.name if len(m.name)<300 else f'{m.name[:100]}… ({len(m.name)} characters)'
-    if getattr(m, 'huge', False): return shown, 'bad_row', f'its name or header is said to have {m.size} bytes; at most {LONGEST_HEADER} are allowed'
-    if unnamed: return shown, 'bad_row', 'its name is too long'
-    if m.issparse(): return shown, 'bad_row', 'a sparse file'
-    if not m.isfile(): return shown, 'bad_row', 'a link or device, not a file'
-    if m.name.startswith(('/','\\')) or '..' in m.name.split('/'): return shown, 'bad_row', 'its name leaves the archive'
-    if len(m.name)>4096: return shown, 'bad_row', 'its name is too long'
+    shown = m.name if len(m.name) < 300 else f'{m.name[:100]}… ({len(m.name)} characters)'
+    if getattr(m, 'huge', False):
+        return (
+            shown,
+            'bad_row',
+            f'its name or header is said to have {m.size} bytes; at most {LONGEST_HEADER} are allowed',
+        )
+    if unnamed:
+        return shown, 'bad_row', 'its name is too long'
+    if m.issparse():
+        return shown, 'bad_row', 'a sparse file'
+    if not m.isfile():
+        return shown, 'bad_row', 'a link or device, not a file'
+    if m.name.startswith(('/', '\\')) or '..' in m.name.split('/'):
+        return shown, 'bad_row', 'its name leaves the archive'
+    if len(m.name) > 4096:
+        return shown, 'bad_row', 'its name is too long'
     name = _target(m.name, wanted)
-    if name is None: return m.name.rsplit('/', 1)[-1], 'skipped', ''
-    try: path = inside(out, name)
-    except ValueError as e: return shown, 'bad_row', str(e)
-    if taken.setdefault(name, m.name)!=m.name: return shown, 'bad_row', f'{taken[name][:300]} has the same name and came before'
-    if not path.exists() or path.stat().st_size!=m.size:
+    if name is None:
+        return m.name.rsplit('/', 1)[-1], 'skipped', ''
+    try:
+        path = inside(out, name)
+    except ValueError as e:
+        return shown, 'bad_row', str(e)
+    if taken.setdefault(name, m.name) != m.name:
+        return shown, 'bad_row', f'{taken[name][:300]} has the same name and came before'
+    if not path.exists() or path.stat().st_size != m.size:
         out.mkdir(parents=True, exist_ok=True)
         disk = shutil.disk_usage(out)
-        if not 0<=m.size<=max(disk.free, min(disk.total, MOST_PACKED*archive)): return name, 'bad_row', f'it is said to have {m.size} bytes, in an archive of {archive}; {disk.free} are free on the disk'
-        if m.size>disk.free: raise OSError(errno.ENOSPC, f'{name} needs {m.size} bytes, {disk.free} are free; make room and run the same command again', str(out))
-        with whole(path) as p, open(p, 'wb') as w: shutil.copyfileobj(tar.extractfile(m), w, 1<<20)
+        if not 0 <= m.size <= max(disk.free, min(disk.total, MOST_PACKED * archive)):
+            return (
+                name,
+                'bad_row',
+                f'it is said to have {m.size} bytes, in an archive of {archive}; {disk.free} are free on the disk',
+            )
+        if m.size > disk.free:
+            raise OSError(
+                errno.ENOSPC,
+                f'{name} needs {m.size} bytes, {disk.free} are free; make room and run the same command again',
+                str(out),
+            )
+        with whole(path) as p, open(p, 'wb') as w:
+            shutil.copyfileobj(tar.extractfile(m), w, 1 << 20)
     return name, 'ok', ''

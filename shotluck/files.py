@@ -23,18 +23,22 @@ from filelock import FileLock, Timeout
 from fastcore.script import call_parse
 
 # %% ../nbs/00a_files.ipynb #00a-005
-def _tail(name): # A name has 255 bytes at most, whatever its alphabet
+def _tail(name):  # A name has 255 bytes at most, whatever its alphabet
     tail = name[-80:]
-    while len(os.fsencode(tail))>150: tail = tail[1:]
+    while len(os.fsencode(tail)) > 150:
+        tail = tail[1:]
     return tail
 
-def _named(e, path): # The same error of a disk that is full, with the file that did not fit
-    if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and e.filename is None: e.filename = str(path)
+
+def _named(e, path):  # The same error of a disk that is full, with the file that did not fit
+    if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and e.filename is None:
+        e.filename = str(path)
     return e
+
 
 @contextmanager
 def whole(
-    path # Final name
+    path,  # Final name
 ):
     "A path beside `path` to write to; it becomes `path` when the block ends well, and is removed when not"
     path = Path(path)
@@ -42,240 +46,338 @@ def whole(
     part = path.with_name(f'.part-{os.getpid()}-{threading.get_native_id()}-{_tail(path.name)}')
     try:
         yield part
-        with open(part, 'rb') as f: os.fsync(f.fileno())
+        with open(part, 'rb') as f:
+            os.fsync(f.fileno())
         os.replace(part, path)
-    except OSError as e: raise _named(e, path)
-    finally: part.unlink(missing_ok=True)
+    except OSError as e:
+        raise _named(e, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 # %% ../nbs/00a_files.ipynb #00a-006c
 def clear_parts(
-    path,            # File or folder that no other process writes now
-    below:bool=False # Clear everything in this folder instead?
+    path,  # File or folder that no other process writes now
+    below: bool = False,  # Clear everything in this folder instead?
 ):
     "Remove what killed runs left of a file or folder that they had not finished"
     path = Path(path)
-    ours = re.compile(r'\.part-[0-9]+(-[0-9]+)?-'+re.escape(_tail(path.name))).fullmatch
+    ours = re.compile(r'\.part-[0-9]+(-[0-9]+)?-' + re.escape(_tail(path.name))).fullmatch
     parts = path.rglob('.part-*') if below else [p for p in path.parent.glob('.part-*') if ours(p.name)]
     for part in sorted(parts):
-        if part.is_dir() and not part.is_symlink(): shutil.rmtree(part, ignore_errors=True)
-        else: part.unlink(missing_ok=True)
-
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 # %% ../nbs/00a_files.ipynb #00a-008
-def dumpb(x)->bytes:
+def dumpb(x) -> bytes:
     "One line of JSON in UTF-8, whatever the text holds"
-    try: return orjson.dumps(x, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError: return json.dumps(x).encode()          # half a character, or a number of more than 64 bits
+    try:
+        return orjson.dumps(x, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(x).encode()  # half a character, or a number of more than 64 bits
 
-def dumps(x)->str:
+
+def dumps(x) -> str:
     "The same as str"
     return dumpb(x).decode()
 
+
 def loads(line):
     "What `dumps` wrote, as str or bytes"
-    try: return orjson.loads(line)
-    except ValueError: return json.loads(line)
+    try:
+        return orjson.loads(line)
+    except ValueError:
+        return json.loads(line)
 
-def write_text(path, text:str):
+
+def write_text(path, text: str):
     "Write `text` whole"
-    with whole(path) as p: p.write_text(text, encoding='utf-8')
+    with whole(path) as p:
+        p.write_text(text, encoding='utf-8')
+
 
 def write_json(path, x):
     "Write `x` as indented JSON, whole"
-    write_text(path, json.dumps(x, ensure_ascii=False, indent=1)+'\n')
+    write_text(path, json.dumps(x, ensure_ascii=False, indent=1) + '\n')
+
 
 def write_jsonl(path, rows):
     "Write a line of JSON for each row, whole; `rows` may be a generator"
     with whole(path) as p, open(p, 'wb') as f:
-        for r in rows: f.write(dumpb(r)+b'\n')
+        for r in rows:
+            f.write(dumpb(r) + b'\n')
 
 # %% ../nbs/00a_files.ipynb #00a-008b
-LONGEST = 1<<24  # Characters of one line, or of one value in a list: more is no annotation
-_MARKS = {b'\xff\xfe\0\0':'utf-32', b'\0\0\xfe\xff':'utf-32', b'\xff\xfe':'utf-16', b'\xfe\xff':'utf-16'}
+LONGEST = 1 << 24  # Characters of one line, or of one value in a list: more is no annotation
+_MARKS = {b'\xff\xfe\0\0': 'utf-32', b'\0\0\xfe\xff': 'utf-32', b'\xff\xfe': 'utf-16', b'\xfe\xff': 'utf-16'}
 _half = re.compile('[\ud800-\udfff]')
-_not_utf8 = re.compile('\udced[\udca0-\udcbf][\udc80-\udcbf]|[\udc80-\udcff]')   # what `surrogateescape` makes of such bytes; three may be half a pair
+# what `surrogateescape` makes of such bytes; three may be half a pair
+_not_utf8 = re.compile('\udced[\udca0-\udcbf][\udc80-\udcbf]|[\udc80-\udcff]')
+
 
 def _from_cp1252(match):
     raw = match[0].encode('utf-8', 'surrogateescape')
-    if len(raw)==3: return ''
+    if len(raw) == 3:
+        return ''
     return raw.decode('cp1252' if raw not in b'\x81\x8d\x8f\x90\x9d' else 'latin-1')
 
+
 def check_regular(
-    path # A file from a stranger
-)->Path:
+    path,  # A file from a stranger
+) -> Path:
     "The path; `ValueError` if there is no such file, or if it is a folder, a pipe or a device, which might never end"
     path = Path(path)
-    if path.is_file(): return path
-    raise ValueError(f"{path}: {'a file was expected, this is a folder, pipe or device' if path.exists() else 'no such file'}")
+    if path.is_file():
+        return path
+    raise ValueError(
+        f"{path}: {'a file was expected, this is a folder, pipe or device' if path.exists() else 'no such file'}"
+    )
+
 
 class TextReader:
     "Text of a file in any encoding, read in pieces or by lines (line ends as they are); use as a context manager"
-    def __init__(self,
-        path # UTF-8, or UTF-16 or UTF-32 with a byte-order mark; bytes that are not UTF-8 are read as Windows-1252
+
+    def __init__(
+        self,
+        path,  # UTF-8, or UTF-16 or UTF-32 with a byte-order mark; bytes that are not UTF-8 are read as Windows-1252
     ):
-        self.path,self.guessed = check_regular(path),0   # bytes read as Windows-1252
-        with open(path, 'rb') as f: start = f.read(4)
-        self.encoding = next((e for mark,e in _MARKS.items() if start.startswith(mark)), 'utf-8-sig')
-        self.f = open(path, encoding=self.encoding, errors='surrogateescape' if self.encoding=='utf-8-sig' else 'surrogatepass', newline='')
+        self.path, self.guessed = check_regular(path), 0  # bytes read as Windows-1252
+        with open(path, 'rb') as f:
+            start = f.read(4)
+        self.encoding = next((e for mark, e in _MARKS.items() if start.startswith(mark)), 'utf-8-sig')
+        self.f = open(
+            path,
+            encoding=self.encoding,
+            errors='surrogateescape' if self.encoding == 'utf-8-sig' else 'surrogatepass',
+            newline='',
+        )
+
     @property
-    def note(self)->str:
+    def note(self) -> str:
         "'' if the encoding was no guess"
-        return f"{self.path.name} is not UTF-8: {self.guessed} bytes were read as Windows-1252 (cp1252)" if self.guessed else ''
+        return (
+            f"{self.path.name} is not UTF-8: {self.guessed} bytes were read as Windows-1252 (cp1252)"
+            if self.guessed
+            else ''
+        )
+
     def _clean(self, text):
-        if text.isascii(): return text
-        try: text.encode()
-        except UnicodeEncodeError: pass
-        else: return text
-        if self.encoding=='utf-8-sig':
+        if text.isascii():
+            return text
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+        if self.encoding == 'utf-8-sig':
             self.guessed += len(re.findall('[\udc80-\udcff]', text))
             text = _not_utf8.sub(_from_cp1252, text)
         return _half.sub('', text)
+
     def _read(self, how, n):
-        try: return self._clean(how(n))
-        except UnicodeDecodeError as e: raise ValueError(f"{self.path}: not readable as {self.encoding.upper()} text ({e.reason})") from None
-    def read(self,
-        n:int=-1 # Characters; -1: all
-    )->str:
+        try:
+            return self._clean(how(n))
+        except UnicodeDecodeError as e:
+            raise ValueError(f"{self.path}: not readable as {self.encoding.upper()} text ({e.reason})") from None
+
+    def read(
+        self,
+        n: int = -1,  # Characters; -1: all
+    ) -> str:
         "The next `n` characters, '' at the end"
         return self._read(self.f.read, n)
+
     def __iter__(self):
         number = 0
-        while line := self._read(self.f.readline, LONGEST+1):
+        while line := self._read(self.f.readline, LONGEST + 1):
             number += 1
-            if len(line)>LONGEST: raise ValueError(f"{self.path}, line {number}: longer than {LONGEST:,} characters")
+            if len(line) > LONGEST:
+                raise ValueError(f"{self.path}, line {number}: longer than {LONGEST:,} characters")
             yield line
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.f.close()
 
-def encoding_note(path)->str:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.f.close()
+
+
+def encoding_note(path) -> str:
     "What had to be guessed to read the text of a file, '' if nothing"
     with TextReader(path) as f:
-        while f.read(1<<22): pass
+        while f.read(1 << 22):
+            pass
         return f.note
 
 # %% ../nbs/00a_files.ipynb #00a-008d
 class StrictJSON:
     "A decoder of JSON; `wrong` says what in the last value must not be there, though Python lets it pass"
-    def __init__(self,
-        nan:bool=False # Admit NaN and Infinity, which Python writes and JSON does not know?
+
+    def __init__(
+        self,
+        nan: bool = False,  # Admit NaN and Infinity, which Python writes and JSON does not know?
     ):
         self.wrong = ''
         kw = {} if nan else dict(parse_constant=self._constant)
-        self.raw_decode_ = json.JSONDecoder(object_pairs_hook=self._object, parse_float=self._float, parse_int=self._int, **kw).raw_decode
-    def _constant(self, text): self.wrong = self.wrong or f'{text} is no number in JSON'
+        self.raw_decode_ = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=self._float, parse_int=self._int, **kw
+        ).raw_decode
+
+    def _constant(self, text):
+        self.wrong = self.wrong or f'{text} is no number in JSON'
+
     def _object(self, pairs):
         found = dict(pairs)
-        if len(found)<len(pairs):
-            names = [k for k,_ in pairs]
-            twice = next(k for k in names if names.count(k)>1)
+        if len(found) < len(pairs):
+            names = [k for k, _ in pairs]
+            twice = next(k for k in names if names.count(k) > 1)
             self.wrong = self.wrong or f'field {twice[:40]!r} is there twice'
         return found
+
     def _float(self, text):
         number = float(text)
-        if number in (float('inf'), float('-inf')): self.wrong = self.wrong or f'{text[:20]} is too large a number'
+        if number in (float('inf'), float('-inf')):
+            self.wrong = self.wrong or f'{text[:20]} is too large a number'
         return number
+
     def _int(self, text):
-        if len(text)<=40: return int(text)
+        if len(text) <= 40:
+            return int(text)
         self.wrong = self.wrong or f'{text[:20]}… is a number of {len(text)} digits'
         return 0
-    def raw_decode(self,
-        text:str,
-        at:int=0 # Where the value begins
-    )->tuple:    # The value, and where it ends
+
+    def raw_decode(
+        self,
+        text: str,
+        at: int = 0,  # Where the value begins
+    ) -> tuple:  # The value, and where it ends
         "The value at a place of a text; `ValueError` if there is none that is whole"
         self.wrong = ''
-        try: return self.raw_decode_(text, at)
-        except RecursionError: raise NestedTooDeeply('nested too deeply') from None
-    def decode(self, text:str):
+        try:
+            return self.raw_decode_(text, at)
+        except RecursionError:
+            raise NestedTooDeeply('nested too deeply') from None
+
+    def decode(self, text: str):
         "The only value of a text; `ValueError` if it is broken or `wrong`"
-        begin = len(text)-len(text.lstrip())
-        value,end = self.raw_decode(text, begin)
-        if rest := text[end:].strip(): raise ValueError(f'something follows the value: {rest[:20]!r}')
-        if self.wrong: raise ValueError(self.wrong)
+        begin = len(text) - len(text.lstrip())
+        value, end = self.raw_decode(text, begin)
+        if rest := text[end:].strip():
+            raise ValueError(f'something follows the value: {rest[:20]!r}')
+        if self.wrong:
+            raise ValueError(self.wrong)
         return value
 
-class NestedTooDeeply(ValueError): "JSON whose lists and objects are nested deeper than Python reads"
+
+class NestedTooDeeply(ValueError):
+    "JSON whose lists and objects are nested deeper than Python reads"
+
 
 def drop_halves(x):
     "The same value, its texts without halves of surrogate pairs, which no file in UTF-8 can hold"
-    if isinstance(x, str): return _half.sub('', x)
-    if isinstance(x, list): return [drop_halves(v) for v in x]
-    if isinstance(x, dict): return {drop_halves(k):drop_halves(v) for k,v in x.items()}
+    if isinstance(x, str):
+        return _half.sub('', x)
+    if isinstance(x, list):
+        return [drop_halves(v) for v in x]
+    if isinstance(x, dict):
+        return {drop_halves(k): drop_halves(v) for k, v in x.items()}
     return x
 
-escaped_half = re.compile(r'\\u[dD][89a-fA-F]').search # Might there be half a pair in this JSON?
+
+escaped_half = re.compile(r'\\u[dD][89a-fA-F]').search  # Might there be half a pair in this JSON?
 
 # %% ../nbs/00a_files.ipynb #00a-009
 def read_json(path):
     "The JSON in `path`; `ValueError` in one line if it is missing or broken"
     try:
-        with TextReader(path) as f: text = f.read(min(4*LONGEST, Path(path).stat().st_size)+1)    # room is made for as much as is asked for
-        if len(text)>4*LONGEST: raise ValueError(f'longer than {4*LONGEST:,} characters')
+        # room is made for as much as is asked for
+        with TextReader(path) as f:
+            text = f.read(min(4 * LONGEST, Path(path).stat().st_size) + 1)
+        if len(text) > 4 * LONGEST:
+            raise ValueError(f'longer than {4 * LONGEST:,} characters')
         value = StrictJSON(nan=True).decode(text)
     except (ValueError, OSError) as e:
-        if str(e)==f"{path}: no such file": raise
+        if str(e) == f"{path}: no such file":
+            raise
         raise ValueError(f"{path}: not readable as JSON ({e})") from None
     return drop_halves(value) if escaped_half(text) else value
 
+
 def iter_jsonl(
-    path,        # A file with a line of JSON each
+    path,  # A file with a line of JSON each
     wrong=None,  # Called with (line number, reason) for a line that is broken, whose result is yielded; None: `ValueError`
-    nan:bool=True# Admit NaN and Infinity?
+    nan: bool = True,  # Admit NaN and Infinity?
 ):
     "Yield the row of each line that is not empty"
     reader = StrictJSON(nan)
     with TextReader(path) as f:
-        for number,line in enumerate(f, 1):
-            if not line.strip(): continue
-            try: row = reader.decode(line)
+        for number, line in enumerate(f, 1):
+            if not line.strip():
+                continue
+            try:
+                row = reader.decode(line)
             except ValueError as e:
-                if not wrong: raise ValueError(f"{path}, line {number}: not JSON ({e})") from None
+                if not wrong:
+                    raise ValueError(f"{path}, line {number}: not JSON ({e})") from None
                 yield wrong(number, e)
-            else: yield drop_halves(row) if escaped_half(line) else row
+            else:
+                yield drop_halves(row) if escaped_half(line) else row
 
-def read_jsonl(path)->list:
+
+def read_jsonl(path) -> list:
     "The rows of a file with a line of JSON each; `ValueError` names the line that is broken"
     return list(iter_jsonl(path))
 
 # %% ../nbs/00a_files.ipynb #00a-011b
 @contextmanager
 def hold(
-    lock,           # File of the lock; it is there while something is held
-    what,           # What is held, for the message: a folder or a file
-    wait:float=0    # Seconds to wait for another process
+    lock,  # File of the lock; it is there while something is held
+    what,  # What is held, for the message: a folder or a file
+    wait: float = 0,  # Seconds to wait for another process
 ):
     "Hold something for this process alone; `ValueError` says in one line who holds it"
     lock = Path(lock)
     new = not lock.parent.exists()
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock, timeout=wait)
-    try: held.acquire()
+    try:
+        held.acquire()
     except Timeout:
-        try: holder = lock.read_text(encoding='utf-8', errors='replace')[:100].strip()
-        except OSError: holder = ''
-        raise ValueError(f"{what} is in use by {holder or 'another process'}: wait until that has finished, or name another folder") from None
+        try:
+            holder = lock.read_text(encoding='utf-8', errors='replace')[:100].strip()
+        except OSError:
+            holder = ''
+        raise ValueError(
+            f"{what} is in use by {holder or 'another process'}: wait until that has finished, or name another folder"
+        ) from None
     try:
         lock.write_text(f'process {os.getpid()} ({Path(sys.argv[0]).name})', encoding='utf-8', errors='replace')
         yield
     finally:
-        lock.unlink(missing_ok=True)                                     # first, while nobody else can hold it
+        lock.unlink(missing_ok=True)  # first, while nobody else can hold it
         held.release()
         with suppress(OSError):
-            if new: lock.parent.rmdir()                                      # if nothing was made in it
+            if new:
+                lock.parent.rmdir()  # if nothing was made in it
+
 
 def lock_folder(
-    folder,             # Folder that one run at a time may write to
-    stage:str='shotluck',# Runs of different stages do not exclude each other
-    wait:float=0        # Seconds to wait for another process
+    folder,  # Folder that one run at a time may write to
+    stage: str = 'shotluck',  # Runs of different stages do not exclude each other
+    wait: float = 0,  # Seconds to wait for another process
 ):
     "Hold a folder of results, as a context manager; `ValueError` says in one line which process holds it"
-    return hold(Path(folder)/f'.{stage}.lock', folder, wait)
+    return hold(Path(folder) / f'.{stage}.lock', folder, wait)
+
 
 def alone(
-    folder:str # Name of the argument that is the folder; `cfg.out` is an attribute of the argument `cfg`
+    folder: str,  # Name of the argument that is the folder; `cfg.out` is an attribute of the argument `cfg`
 ):
     "Decorate a function that writes to a folder: one process at a time runs it there, or one for each `shard`; of torchrun's processes the first holds the folder for all"
-    name,_,attribute = folder.partition('.')
+    name, _, attribute = folder.partition('.')
+
     def decorate(func):
         @wraps(func)
         def held(*args, **kwargs):
@@ -285,34 +387,46 @@ def alone(
             shard = given.arguments.get('shard') or ''
             stage = f"{func.__name__}-{shard.replace('/', '-of-')}" if shard else func.__name__
             first = os.environ.get('RANK', '0') in ('0', '')
-            with lock_folder(path, stage) if first else nullcontext(): return func(*args, **kwargs)
+            with lock_folder(path, stage) if first else nullcontext():
+                return func(*args, **kwargs)
+
         return held
+
     return decorate
 
 # %% ../nbs/00a_files.ipynb #00a-012
-def _whole_lines(path): # The rows up to the first torn line, and the bytes of each
-    if not Path(path).exists(): return
+def _whole_lines(path):  # The rows up to the first torn line, and the bytes of each
+    if not Path(path).exists():
+        return
     with open(path, 'rb') as f:
         for l in f:
-            try: row = json.loads(l)
-            except (ValueError, RecursionError): return
-            if not l.endswith(b'\n') or not isinstance(row, dict): return
+            try:
+                row = json.loads(l)
+            except (ValueError, RecursionError):
+                return
+            if not l.endswith(b'\n') or not isinstance(row, dict):
+                return
             yield row, len(l)
+
 
 class Journal:
     "Rows done so far, by key, kept on disk line by line; use as a context manager. One process at a time holds it: `ValueError` says which"
-    def __init__(self,
-        path,           # File; made if it is not there
-        key:str='id',   # Field that tells rows apart
-        wait:float=0    # Seconds to wait for another process that holds it
+
+    def __init__(
+        self,
+        path,  # File; made if it is not there
+        key: str = 'id',  # Field that tells rows apart
+        wait: float = 0,  # Seconds to wait for another process that holds it
     ):
-        self.path,self.key,good = Path(path),key,0
+        self.path, self.key, good = Path(path), key, 0
         self.rows = {}
         self.lock = hold(self.path.with_name(f".{self.path.name.lstrip('.')}.lock"), self.path, wait)
         self.lock.__enter__()
         try:
-            for r,n in _whole_lines(self.path):
-                if not isinstance(r.get(key), (str,int)): break              # not a row of ours, and so the end of them
+            for r, n in _whole_lines(self.path):
+                # not a row of ours, and so the end of them
+                if not isinstance(r.get(key), (str, int)):
+                    break
                 self.rows[r[key]] = r
                 good += n
             self.f = open(self.path, 'ab')
@@ -321,243 +435,343 @@ class Journal:
             self.lock.__exit__(None, None, None)
             raise
 
-    def add(self, row:dict):
+    def add(self, row: dict):
         "Keep `row`, on disk at once"
         self.rows[row[self.key]] = row
         try:
-            self.f.write(dumpb(row)+b'\n')
+            self.f.write(dumpb(row) + b'\n')
             self.f.flush()
-        except OSError as e: raise _named(e, self.path)
+        except OSError as e:
+            raise _named(e, self.path)
 
     @staticmethod
-    def peek(path)->list:
+    def peek(path) -> list:
         "The whole rows of a file of lines, none if there is no such file"
-        return [r for r,_ in _whole_lines(path)]
+        return [r for r, _ in _whole_lines(path)]
 
     def close(self):
-        if self.f.closed: return
-        try: self.f.close()
-        finally: self.lock.__exit__(None, None, None)
+        if self.f.closed:
+            return
+        try:
+            self.f.close()
+        finally:
+            self.lock.__exit__(None, None, None)
 
     def finish(self):
         "All is done: the journal is not needed any more"
         self.path.unlink(missing_ok=True)
         self.close()
-    def __contains__(self, k): return k in self.rows
-    def __getitem__(self, k): return self.rows[k]
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.close()
+
+    def __contains__(self, k):
+        return k in self.rows
+
+    def __getitem__(self, k):
+        return self.rows[k]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
 
 # %% ../nbs/00a_files.ipynb #00a-015
 def inside(
     folder,  # Folder that names must stay in
-    name:str # Name from a file we did not write
-)->Path:
+    name: str,  # Name from a file we did not write
+) -> Path:
     "`folder/name`; `ValueError` if that is no plain path below `folder`"
-    if not isinstance(name, str) or not name: raise ValueError(f"a file name was expected, got {str(name)[:80]!r}")
-    if len(name.encode('utf-8', 'surrogatepass'))>240: raise ValueError(f"the file name {name[:40]!r}… is {len(name)} characters long; at most 240 bytes are allowed")
-    if any(ord(c)<32 for c in name): raise ValueError(f"the file name {name!r} holds a control character")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a file name was expected, got {str(name)[:80]!r}")
+    if len(name.encode('utf-8', 'surrogatepass')) > 240:
+        raise ValueError(f"the file name {name[:40]!r}… is {len(name)} characters long; at most 240 bytes are allowed")
+    if any(ord(c) < 32 for c in name):
+        raise ValueError(f"the file name {name!r} holds a control character")
     folder = Path(folder)
-    path = folder/name if name.isascii() else _as_on_disk(folder, name)
-    try: stays = path.resolve().is_relative_to(folder.resolve()) and path!=folder
-    except (OSError, RuntimeError): raise ValueError(f"the file name {name!r} leads through links that never end") from None
-    if not stays: raise ValueError(f"the file name {name!r} leaves its folder")
+    path = folder / name if name.isascii() else _as_on_disk(folder, name)
+    try:
+        stays = path.resolve().is_relative_to(folder.resolve()) and path != folder
+    except (OSError, RuntimeError):
+        raise ValueError(f"the file name {name!r} leads through links that never end") from None
+    if not stays:
+        raise ValueError(f"the file name {name!r} leaves its folder")
     return path
 
-def _as_on_disk(folder, name): # `folder/name`, each part in the normal form in which it is there
-    path = folder/name
-    if path.is_absolute()!=folder.is_absolute() or os.path.lexists(path): return path
+
+def _as_on_disk(folder, name):  # `folder/name`, each part in the normal form in which it is there
+    path = folder / name
+    if path.is_absolute() != folder.is_absolute() or os.path.lexists(path):
+        return path
     here = folder
     for part in Path(name).parts:
         forms = [part, unicodedata.normalize('NFC', part), unicodedata.normalize('NFD', part)]
-        here = here/next((f for f in forms if os.path.lexists(here/f)), part)
+        here = here / next((f for f in forms if os.path.lexists(here / f)), part)
     return here
 
-def same_form(name:str)->str:
+
+def same_form(name: str) -> str:
     "A name in the form in which names are compared (NFC)"
     return unicodedata.normalize('NFC', name)
 
+
 def short_names(
-    videos # Paths of videos, relative to one folder
-)->dict:   # path -> name without an ending; no two are the same
+    videos,  # Paths of videos, relative to one folder
+) -> dict:  # path -> name without an ending; no two are the same
     "A name for what is made of each video: as short as tells them apart, with the ending or the folders in it only where that is needed"
-    paths = {str(v):PurePosixPath(Path(v).as_posix()) for v in videos}
-    def plain(name): return same_form(name).casefold()                      # as the most forgetful file system compares
-    forms = [lambda p: p.stem, lambda p: p.name, lambda p: '_'.join(p.with_suffix('').parts), lambda p: '_'.join(p.parts)]
-    groups,out,taken = {}, {}, set()
-    for v,p in paths.items(): groups.setdefault(plain(p.stem), []).append(v)
-    for _,group in sorted(groups.items(), key=lambda g: len(g[1])):         # the short ones first: they keep their names
+    paths = {str(v): PurePosixPath(Path(v).as_posix()) for v in videos}
+
+    def plain(name):
+        return same_form(name).casefold()  # as the most forgetful file system compares
+
+    forms = [
+        lambda p: p.stem,
+        lambda p: p.name,
+        lambda p: '_'.join(p.with_suffix('').parts),
+        lambda p: '_'.join(p.parts),
+    ]
+    groups, out, taken = {}, {}, set()
+    for v, p in paths.items():
+        groups.setdefault(plain(p.stem), []).append(v)
+    # the short ones first: they keep their names
+    for _, group in sorted(groups.items(), key=lambda g: len(g[1])):
         for form in forms:
             names = [form(paths[v]) for v in group]
-            if len(set(map(plain, names)))==len(group): break
-        for v,name in zip(group, names):
-            tries = [name, *(f'{name}-{i}' for i in range(2, len(paths)+2))]
+            if len(set(map(plain, names))) == len(group):
+                break
+        for v, name in zip(group, names):
+            tries = [name, *(f'{name}-{i}' for i in range(2, len(paths) + 2))]
             out[v] = next(t for t in tries if plain(t) not in taken)
             taken.add(plain(out[v]))
     return out
 
 # %% ../nbs/00a_files.ipynb #00a-018
 def bulk(
-    func,            # Called as func(item) in a worker process
-    items:list,      # One call each
-    workers:int=0,   # Processes; 0: one for each core
-    timeout:float=60,# Seconds an item may take
-    desc:str='',     # Name on the progress bar
-    quiet:bool=False,# No progress bar?
-    engine:str='',   # 'ray': on a Ray cluster (RAY_ADDRESS, else one on this machine); '': on this machine
-    ahead:int=64     # Items for each process that are begun before the first result is taken
+    func,  # Called as func(item) in a worker process
+    items: list,  # One call each
+    workers: int = 0,  # Processes; 0: one for each core
+    timeout: float = 60,  # Seconds an item may take
+    desc: str = '',  # Name on the progress bar
+    quiet: bool = False,  # No progress bar?
+    engine: str = '',  # 'ray': on a Ray cluster (RAY_ADDRESS, else one on this machine); '': on this machine
+    ahead: int = 64,  # Items for each process that are begun before the first result is taken
 ):
     "Yield `(item, result)` in order; a result may be the exception that its item raised, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
     from tqdm.auto import tqdm
-    if engine not in ('','ray'): raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")
-    if engine: yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None); return
-    ctx = multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')
-    workers,todo,going = workers or os.cpu_count(), iter(items), deque()
+
+    if engine not in ('', 'ray'):
+        raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")
+    if engine:
+        yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None)
+        return
+    ctx = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+    workers, todo, going = workers or os.cpu_count(), iter(items), deque()
     with ProcessPool(workers, context=ctx) as pool:
         try:
             for _ in tqdm(items, desc=desc, disable=quiet or None):
-                going += [(x, pool.schedule(func, args=[x], timeout=timeout)) for x in islice(todo, ahead*workers-len(going))]
-                x,job = going.popleft()
-                try: r = job.result()
-                except Exception as e: r = e
+                going += [
+                    (x, pool.schedule(func, args=[x], timeout=timeout))
+                    for x in islice(todo, ahead * workers - len(going))
+                ]
+                x, job = going.popleft()
+                try:
+                    r = job.result()
+                except Exception as e:
+                    r = e
                 yield x, r
-        except BaseException: pool.stop(); raise
+        except BaseException:
+            pool.stop()
+            raise
 
-def _chunk(func, items, timeout): return list(bulk(func, items, 1, timeout, quiet=True))
+
+def _chunk(func, items, timeout):
+    return list(bulk(func, items, 1, timeout, quiet=True))
+
 
 def _ray(func, items, workers, timeout, size=16):
-    try: import ray
-    except ImportError: raise ImportError("--engine ray needs ray: pip install 'shotluck[ray]'") from None
-    if not ray.is_initialized(): ray.init(os.environ.get('RAY_ADDRESS'), num_cpus=None if os.environ.get('RAY_ADDRESS') else workers or None, include_dashboard=False, log_to_driver=False, logging_level='ERROR')
-    task,going = ray.remote(max_retries=5)(_chunk), []
+    try:
+        import ray
+    except ImportError:
+        raise ImportError("--engine ray needs ray: pip install 'shotluck[ray]'") from None
+    if not ray.is_initialized():
+        ray.init(
+            os.environ.get('RAY_ADDRESS'),
+            num_cpus=None if os.environ.get('RAY_ADDRESS') else workers or None,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level='ERROR',
+        )
+    task, going = ray.remote(max_retries=5)(_chunk), []
+
     def take(chunk, ref):
-        try: return ray.get(ref)
-        except ray.exceptions.RayError as e: return [(x,e) for x in chunk]
+        try:
+            return ray.get(ref)
+        except ray.exceptions.RayError as e:
+            return [(x, e) for x in chunk]
+
     for k in range(0, len(items), size):
-        chunk = list(items[k:k+size])
+        chunk = list(items[k : k + size])
         going.append((chunk, task.remote(func, chunk, timeout)))
-        if len(going)>4*int(ray.cluster_resources().get('CPU', 1)): yield from take(*going.pop(0))
-    for g in going: yield from take(*g)
+        if len(going) > 4 * int(ray.cluster_resources().get('CPU', 1)):
+            yield from take(*going.pop(0))
+    for g in going:
+        yield from take(*g)
 
 # %% ../nbs/00a_files.ipynb #00a-019c
-def _limit_memory(more): # Let this process take `more` bytes beside what it has; 0: any number
-    try: import resource
-    except ImportError: return                                          # not on Windows
+def _limit_memory(more):  # Let this process take `more` bytes beside what it has; 0: any number
+    try:
+        import resource
+    except ImportError:
+        return  # not on Windows
     most = resource.getrlimit(resource.RLIMIT_DATA)[1]
     soft = most
     if more:
-        has = int(Path('/proc/self/statm').read_text().split()[5])*resource.getpagesize() if sys.platform=='linux' else 0
-        soft = has+more if most==resource.RLIM_INFINITY else min(most, has+more)
+        has = (
+            int(Path('/proc/self/statm').read_text().split()[5]) * resource.getpagesize()
+            if sys.platform == 'linux'
+            else 0
+        )
+        soft = has + more if most == resource.RLIM_INFINITY else min(most, has + more)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
 
-def _alarm(seconds): # The system ends this process then, even if whoever asked is gone; 0: it does not
-    if hasattr(signal, 'setitimer'): signal.setitimer(signal.ITIMER_REAL, seconds)
 
-def _answers(func, args, many, timeout): # (False, value) of what is asked, (True, error) at the end of what went wrong
+def _alarm(seconds):  # The system ends this process then, even if whoever asked is gone; 0: it does not
+    if hasattr(signal, 'setitimer'):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _answers(func, args, many, timeout):  # (False, value) of what is asked, (True, error) at the end of what went wrong
     try:
-        _alarm(timeout+5)
+        _alarm(timeout + 5)
         for x in func(*args) if many else [func(*args)]:
-            _alarm(0)                                                   # sending may wait for the receiver
+            _alarm(0)  # sending may wait for the receiver
             yield False, x
-            _alarm(timeout+5)
-    except GeneratorExit: raise                                         # nobody waits for the rest
-    except Exception as e: yield True, e
-    except BaseException as e: yield True, RuntimeError(f'{type(e).__name__}: {e}'[:400])     # such as a panic of a library in Rust
-    finally: _alarm(0)
+            _alarm(timeout + 5)
+    except GeneratorExit:
+        raise  # nobody waits for the rest
+    except Exception as e:
+        yield True, e
+    except BaseException as e:
+        yield True, RuntimeError(f'{type(e).__name__}: {e}'[:400])  # such as a panic of a library in Rust
+    finally:
+        _alarm(0)
 
-def _serve(pipe, parents_end, parent): # A worker's life: one request after another, until its parent is gone
+
+def _serve(pipe, parents_end, parent):  # A worker's life: one request after another, until its parent is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for fatal in ('SIGTERM','SIGSEGV','SIGBUS','SIGALRM'):
-        if hasattr(signal, fatal): signal.signal(getattr(signal, fatal), signal.SIG_DFL)
+    for fatal in ('SIGTERM', 'SIGSEGV', 'SIGBUS', 'SIGALRM'):
+        if hasattr(signal, fatal):
+            signal.signal(getattr(signal, fatal), signal.SIG_DFL)
     parents_end.close()
     try:
         while True:
             while not pipe.poll(5):
-                if os.getppid()!=parent: return
-            try: *request,timeout,memory = pipe.recv()
-            except AttributeError as e: return pipe.send((False, str(e)))   # a function made after this process
+                if os.getppid() != parent:
+                    return
+            try:
+                *request, timeout, memory = pipe.recv()
+            except AttributeError as e:
+                return pipe.send((False, str(e)))  # a function made after this process
             pipe.send((False, ''))
             _limit_memory(memory)
             for answer in _answers(*request, timeout):
-                try: pipe.send(answer)
+                try:
+                    pipe.send(answer)
                 except (TypeError, AttributeError, ValueError, pickle.PicklingError) as e:
                     why = answer[1] if answer[0] else e
                     pipe.send((True, RuntimeError(f'{type(why).__name__}: {why}'[:400])))
             pipe.send(None)
             _limit_memory(0)
-    except (EOFError, OSError): return
+    except (EOFError, OSError):
+        return
 
-class _Worker: # A process that does what it is asked, one thing after another
+
+class _Worker:  # A process that does what it is asked, one thing after another
     def __init__(self):
-        context = multiprocessing.get_context('fork' if sys.platform=='linux' else 'spawn')
+        context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
         self.parent = os.getpid()
-        self.pipe,far = context.Pipe()
+        self.pipe, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far, self.pipe, self.parent), daemon=True)
-        ours = multiprocessing.current_process()._config                # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
+        # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
+        ours = multiprocessing.current_process()._config
         daemon = ours.pop('daemon', None)
-        try: self.process.start()
+        try:
+            self.process.start()
         finally:
-            if daemon is not None: ours['daemon'] = daemon
+            if daemon is not None:
+                ours['daemon'] = daemon
         far.close()
 
-    def ask(self, request): # '' if it is understood
+    def ask(self, request):  # '' if it is understood
         self.pipe.send(request)
         return self.receive(60)[1]
 
-    def receive(self, timeout): # The next answer, None at the end
-        if not self.pipe.poll(timeout): raise TimeoutError(f'not done after {timeout:g} s')
-        try: answer = self.pipe.recv()
-        except (EOFError, OSError): raise ChildProcessError(f'the process that did it died{self.death()}') from None
-        if answer and answer[0]: raise answer[1]
+    def receive(self, timeout):  # The next answer, None at the end
+        if not self.pipe.poll(timeout):
+            raise TimeoutError(f'not done after {timeout:g} s')
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
+            raise ChildProcessError(f'the process that did it died{self.death()}') from None
+        if answer and answer[0]:
+            raise answer[1]
         return answer
 
     def death(self):
         self.process.join(5)
         code = self.process.exitcode
-        return f' ({signal.Signals(-code).name})' if code and code<0 else ''
+        return f' ({signal.Signals(-code).name})' if code and code < 0 else ''
 
     def end(self):
         self.pipe.close()
         self.process.kill()
         self.process.join(5)
 
-_idle = [] # Workers that wait
+
+_idle = []  # Workers that wait
+
 
 def supervised_iter(
-    func,              # Called as func(*args) in a worker process; an iterable
+    func,  # Called as func(*args) in a worker process; an iterable
     *args,
-    timeout:float=300, # Seconds that one of its values may take
-    memory:int=0,      # Bytes that it may take beside what the process has; 0: any number
-    many:bool=True     # Is its result an iterable? Else it is the only value
+    timeout: float = 300,  # Seconds that one of its values may take
+    memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
+    many: bool = True,  # Is its result an iterable? Else it is the only value
 ):
     "Yield what `func` yields. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
     worker = None
-    with suppress(IndexError): worker = _idle.pop()                      # another thread may take the last one
-    if worker is None or worker.parent!=os.getpid() or not worker.process.is_alive(): worker = _Worker()
+    with suppress(IndexError):
+        worker = _idle.pop()  # another thread may take the last one
+    if worker is None or worker.parent != os.getpid() or not worker.process.is_alive():
+        worker = _Worker()
     whole = False
     try:
         request = func, args, many, timeout, memory
-        if worker.ask(request):                                         # it is older than the function
+        if worker.ask(request):  # it is older than the function
             worker.end()
             worker = _Worker()
-            if unknown := worker.ask(request): raise AttributeError(unknown)
+            if unknown := worker.ask(request):
+                raise AttributeError(unknown)
         try:
-            while answer := worker.receive(timeout): yield answer[1]
-        except (TimeoutError, ChildProcessError): raise
+            while answer := worker.receive(timeout):
+                yield answer[1]
+        except (TimeoutError, ChildProcessError):
+            raise
         except Exception:
-            whole = worker.receive(timeout) is None                     # what is asked next is answered next
+            whole = worker.receive(timeout) is None  # what is asked next is answered next
             raise
         whole = True
     finally:
-        if whole: _idle.append(worker)
-        else: worker.end()
+        if whole:
+            _idle.append(worker)
+        else:
+            worker.end()
+
 
 def supervised(
-    func,              # Called as func(*args) in a worker process
+    func,  # Called as func(*args) in a worker process
     *args,
-    timeout:float=300, # Seconds that it may take
-    memory:int=0       # Bytes that it may take beside what the process has; 0: any number
+    timeout: float = 300,  # Seconds that it may take
+    memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
 ):
     "The result of `func`. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
     [result] = supervised_iter(func, *args, timeout=timeout, memory=memory, many=False)
@@ -565,128 +779,162 @@ def supervised(
 
 # %% ../nbs/00a_files.ipynb #00a-021
 def because(
-    e:BaseException, # An error of any library
-    most:int=600     # Characters
-)->str:
+    e: BaseException,  # An error of any library
+    most: int = 600,  # Characters
+) -> str:
     "What an error says, as one line that is safe to print"
     text = ' '.join(str(e).split('\n')).strip() or type(e).__name__
-    if len(text)>most: text = f'{text[:most//2]} … {text[-most//2:]}'
+    if len(text) > most:
+        text = f'{text[: most // 2]} … {text[-most // 2 :]}'
     return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 @contextmanager
 def reading(
-    path,                    # A file from a stranger
-    what:str='cannot be read'# What could not be done with it
+    path,  # A file from a stranger
+    what: str = 'cannot be read',  # What could not be done with it
 ):
     "Any error while a file is read becomes a `ValueError` that names the file in one line"
-    try: yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit): raise
-    except BaseException as e:                                           # a library in Rust may panic, which is no `Exception`
-        if isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e): raise
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as e:  # a library in Rust may panic, which is no `Exception`
+        if isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e):
+            raise
         kind = '' if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: '
         raise ValueError(f"{path}: {what} ({kind}{because(e, 200)})") from e
 
+
 def command(
-    func # Its signature and docments are the command's help; what it returns is the exit code, nothing is 0
+    func,  # Its signature and docments are the command's help; what it returns is the exit code, nothing is 0
 ):
     "A console command: errors and Ctrl-C become one line and exit code 1"
+
     @wraps(func)
     def _f(*args, **kwargs):
         name = Path(sys.argv[0]).name
-        try: code = func(*args, **kwargs)
-        except KeyboardInterrupt: code = f"{name}: interrupted; what was finished is kept, run the same command to go on"
-        except BrokenPipeError:                                              # of a reader such as head, that has seen enough
+        try:
+            code = func(*args, **kwargs)
+        except KeyboardInterrupt:
+            code = f"{name}: interrupted; what was finished is kept, run the same command to go on"
+        except BrokenPipeError:  # of a reader such as head, that has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         except Exception as e:
-            if os.environ.get('SHOTLUCK_DEBUG'): raise
-            if isinstance(e, (ValueError, OSError, ImportError)): code = f"{name}: {because(e)}"
-            else: code = f"{name}: an error that was not expected, {type(e).__name__}: {because(e)}; SHOTLUCK_DEBUG=1 shows where"
+            if os.environ.get('SHOTLUCK_DEBUG'):
+                raise
+            if isinstance(e, (ValueError, OSError, ImportError)):
+                code = f"{name}: {because(e)}"
+            else:
+                code = f"{name}: an error that was not expected, {type(e).__name__}: {because(e)}; SHOTLUCK_DEBUG=1 shows where"
         sys.exit(code)
+
     return call_parse(_f)
 
 # %% ../nbs/00a_files.ipynb #00a-022c
 @contextmanager
 def uninterrupted():
     "Ctrl-C takes effect when the block is over; for the import of a library that cannot bear it"
-    if threading.current_thread() is not threading.main_thread():             # only there does Ctrl-C arrive
+    if threading.current_thread() is not threading.main_thread():  # only there does Ctrl-C arrive
         yield
         return
     came = []
     before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try: yield
-    finally: signal.signal(signal.SIGINT, before)
-    if came: raise KeyboardInterrupt
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 # %% ../nbs/00a_files.ipynb #00a-024
 LEDGER = ('stage', 'split', 'video', 'shot', 'task', 'status', 'reason')
 
-def sha256(path)->str:
+
+def sha256(path) -> str:
     "Hex digest of a file"
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+    with open(path, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest()
+
 
 def content_mark(
-    path,           # A file
-    most:int=1<<24  # Bytes up to which it is read whole
-)->str:             # 32 hex digits
+    path,  # A file
+    most: int = 1 << 24,  # Bytes up to which it is read whole
+) -> str:  # 32 hex digits
     "Names what a file holds, wherever it lies and whatever it is called: from its size and its bytes, or 16 pieces of them if it is large"
     with open(path, 'rb') as f:
         size = os.fstat(f.fileno()).st_size
         h = hashlib.sha256(str(size).encode())
-        piece = most//16
-        for at in [0] if size<=most else [(size-piece)*i//15 for i in range(16)]:
+        piece = most // 16
+        for at in [0] if size <= most else [(size - piece) * i // 15 for i in range(16)]:
             f.seek(at)
-            h.update(f.read(most if size<=most else piece))
+            h.update(f.read(most if size <= most else piece))
     return h.hexdigest()[:32]
 
-def ids_hash(ids)->str:
+
+def ids_hash(ids) -> str:
     "16 hex digits that name a set of ids, whatever their order"
     return hashlib.sha256('\n'.join(sorted(ids)).encode()).hexdigest()[:16]
 
-def settings(cfg)->dict:
-    "The settings of a settings object, to be saved beside what it made"
-    return {k:v for k,v in vars(cfg).items() if not k.startswith('_')}
 
-def ffmpeg_exe()->str:
+def settings(cfg) -> dict:
+    "The settings of a settings object, to be saved beside what it made"
+    return {k: v for k, v in vars(cfg).items() if not k.startswith('_')}
+
+
+def ffmpeg_exe() -> str:
     "The ffmpeg that comes with imageio-ffmpeg; none need be installed"
     import imageio_ffmpeg
+
     return imageio_ffmpeg.get_ffmpeg_exe()
 
+
 def shard_path(
-    path,     # A file that a stage writes
-    shard:str # i/n; '' is the whole
-)->Path:
+    path,  # A file that a stage writes
+    shard: str,  # i/n; '' is the whole
+) -> Path:
     "The name of a shard's file: `shots.jsonl` is `shots-0-of-8.jsonl`"
     path = Path(path)
     return path.with_name(f"{path.stem}-{shard.replace('/', '-of-')}{path.suffix}") if shard else path
 
-def shard_paths(path)->list:
+
+def shard_paths(path) -> list:
     "The files of all shards that are there"
     path = Path(path)
-    return sorted(f for f in path.parent.glob(f'{path.stem}-*-of-*{path.suffix}') if re.fullmatch(r'\d+-of-\d+', f.stem[len(path.stem)+1:]))
+    return sorted(
+        f
+        for f in path.parent.glob(f'{path.stem}-*-of-*{path.suffix}')
+        if re.fullmatch(r'\d+-of-\d+', f.stem[len(path.stem) + 1 :])
+    )
 
 # %% ../nbs/00a_files.ipynb #00a-024a
 _formula = re.compile(r"'*[=+\-@\t\r]").match
 _quoted = re.compile(r"'+[=+\-@\t\r]").match
 _number = re.compile(r'[+-]?[0-9]{1,15}(\.[0-9]{1,15})?(e[+-]?[0-9]{1,3})?', re.I).fullmatch
 
+
 def safe_cell(
-    x # What a cell of a CSV file will hold
+    x,  # What a cell of a CSV file will hold
 ):
     "The same, but a text that a spreadsheet would run as a formula gets a `'` before it; numbers stay numbers"
     return f"'{x}" if isinstance(x, str) and _formula(x) and not _number(x) else x
 
+
 def plain_cell(
-    x:str # A cell that `safe_cell` wrote
-)->str:
+    x: str,  # A cell that `safe_cell` wrote
+) -> str:
     "The text that `safe_cell` was given"
     return x[1:] if _quoted(x) else x
 
+
 def safe_table(
-    table # A pandas DataFrame
+    table,  # A pandas DataFrame
 ):
     "The same table, for `to_csv`: what a spreadsheet would run is made harmless, in cells, columns and index"
     table = table.rename(columns=safe_cell, index=safe_cell)
-    for name,kind in table.dtypes.items():
-        if kind.kind=='O': table[name] = table[name].map(safe_cell)          # columns of numbers keep their type
+    for name, kind in table.dtypes.items():
+        # columns of numbers keep their type
+        if kind.kind == 'O':
+            table[name] = table[name].map(safe_cell)
     return table

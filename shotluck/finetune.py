@@ -19,7 +19,18 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable, concatenate
 from .cache import FrameBank, make_bank, own_tower
-from .files import clear_parts, command, ids_hash, read_json, read_jsonl, safe_table, settings, whole, write_json, alone
+from shotluck.files import (
+    clear_parts,
+    command,
+    ids_hash,
+    read_json,
+    read_jsonl,
+    safe_table,
+    settings,
+    whole,
+    write_json,
+    alone,
+)
 from .model import load_model, pick_device, attention_for, pick_dtype, keeps_state
 from .trainer import VideoTrainer, last_checkpoint, plot_loss, autocast, damaged, spread_records
 from .convert import TASKS
@@ -27,249 +38,420 @@ from .convert import TASKS
 # %% ../nbs/05_finetune.ipynb #05-005
 class FinetuneCfg:
     "What to train on, what to train, and how"
-    def __init__(self,
-        model:str='nano',         # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
-        data:str='data',          # Folder with records/train.jsonl
-        videos:str='',            # Folder of the videos; empty: raw/videos in `data`
-        out:str='runs/finetune',  # Folder for the checkpoint
-        match:str='',             # Only records whose id starts with one of these words, separated by commas
-        tasks:str='',             # Only records of these tasks, separated by commas: caption, narration, summary, qa; empty: all
-        epochs:float=1,           # Passes over the records (each with all its `views`)
-        batch:int=2,              # Records a step and process
-        accumulate:int=1,         # Steps whose gradients are added up
-        lr:float=2e-5,            # Learning rate of the language model
-        projector_lr:float=0,     # Of the projector; 0: the same
-        tower_lr:float=0,         # Of the vision tower; 0: it is frozen, and looks at each frame once
-        tower_layers:int=0,       # Of a tower that is trained, only the last so many layers; 0: all
-        llm:str='full',           # The language model: full, frozen, lora, qlora (4 bits, on a GPU)
-        lora_r:int=16,            # Rank of LoRA
-        lora_alpha:float=32,      # LoRA's update is multiplied by this and divided by the rank
-        lora_targets:str='',      # Matrices that get LoRA, as in q_proj,v_proj; empty: all of the language model's layers
-        warmup:float=.03,         # Share of the steps in which the rate rises, below 1
-        weight_decay:float=0,     # On weight matrices
-        max_grad_norm:float=1,    # Longer gradients are scaled down to this; 0: none are
-        loss_over:str='tokens',   # The loss is the mean over a step's answer tokens, or over its records: each one's own mean
-        optim:str='adamw',        # adamw; muon: for the matrices of small models, at 2.5 times the rate
-        schedule:str='cosine',    # How the rate falls: any of transformers' schedulers
-        pool:int=0,               # Side of the squares of patches that become one token; 0: the checkpoint's own
-        frames:int=0,             # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
-        views:int=1,              # Samplings of frames for each record; the first is the middles, more are random
-        repeat:str='',            # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
-        concat:int=0,             # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
-        drop_speech:float=.1,     # Share of records shown without their speech, so that silent shots are known
-        drop_words:float=0,       # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
-        prompt:str='shotluck',    # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
-        markers:bool=False,       # Number the shots in the prompt and tell their times
-        context:int=0,            # Tokens that fit; 0: as many as the language model has positions
-        cache:str='auto',         # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
-        cache_dir:str='',         # Folder of the features on disk; empty: features in `data`
-        workers:int=0,            # Processes that decode ahead; 0: one for each core, -1: none
-        any_length:bool=False,    # Batches of any records, instead of like length
-        full_logits:bool=False,   # Logits at every position, instead of only the answers'
-        checkpointing:bool=False, # Compute activations again in the backward pass: less memory, a third more time
-        deepspeed:str='',         # JSON of DeepSpeed's settings, such as scripts/zero2.json or scripts/zero3.json; needs torchrun
-        fsdp:bool=False,          # Shard the model by FSDP2; needs torchrun and GPUs
-        seed:int=0,               # Of the order, the frames, the dropped speech
-        limit:int=0,              # Records at most; 0: all
-        max_steps:int=0,          # Steps at most, whatever `epochs` says; 0: no limit
-        save_steps:int=0,         # Steps between checkpoints that a killed run resumes from; 0: none
-        save_total:int=2,         # Such checkpoints that are kept
-        eval_steps:int=0,         # Steps between captions of records/val.jsonl; 0: none
-        eval_records:int=32,      # Validation records at most: of all tasks and of as many videos as there are
-        log_steps:int=1,          # Steps between rows of metrics.csv
-        report_to:str='none',     # Where to log beside metrics.csv: none, tensorboard, wandb, …
-        device:str='auto',        # auto, cpu, cuda, mps
-        dtype:str='auto',         # Arithmetic: float32; bfloat16 or float16, with what is trained kept in float32; auto: bfloat16 on a GPU that computes in it, else float32
-        quiet:bool=False,         # No progress bar
+
+    def __init__(
+        self,
+        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
+        data: str = 'data',  # Folder with records/train.jsonl
+        videos: str = '',  # Folder of the videos; empty: raw/videos in `data`
+        out: str = 'runs/finetune',  # Folder for the checkpoint
+        match: str = '',  # Only records whose id starts with one of these words, separated by commas
+        tasks: str = '',  # Only records of these tasks, separated by commas: caption, narration, summary, qa; empty: all
+        epochs: float = 1,  # Passes over the records (each with all its `views`)
+        batch: int = 2,  # Records a step and process
+        accumulate: int = 1,  # Steps whose gradients are added up
+        lr: float = 2e-5,  # Learning rate of the language model
+        projector_lr: float = 0,  # Of the projector; 0: the same
+        tower_lr: float = 0,  # Of the vision tower; 0: it is frozen, and looks at each frame once
+        tower_layers: int = 0,  # Of a tower that is trained, only the last so many layers; 0: all
+        llm: str = 'full',  # The language model: full, frozen, lora, qlora (4 bits, on a GPU)
+        lora_r: int = 16,  # Rank of LoRA
+        lora_alpha: float = 32,  # LoRA's update is multiplied by this and divided by the rank
+        lora_targets: str = '',  # Matrices that get LoRA, as in q_proj,v_proj; empty: all of the language model's layers
+        warmup: float = 0.03,  # Share of the steps in which the rate rises, below 1
+        weight_decay: float = 0,  # On weight matrices
+        max_grad_norm: float = 1,  # Longer gradients are scaled down to this; 0: none are
+        loss_over: str = 'tokens',  # The loss is the mean over a step's answer tokens, or over its records: each one's own mean
+        optim: str = 'adamw',  # adamw; muon: for the matrices of small models, at 2.5 times the rate
+        schedule: str = 'cosine',  # How the rate falls: any of transformers' schedulers
+        pool: int = 0,  # Side of the squares of patches that become one token; 0: the checkpoint's own
+        frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
+        views: int = 1,  # Samplings of frames for each record; the first is the middles, more are random
+        repeat: str = '',  # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
+        concat: int = 0,  # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
+        drop_speech: float = 0.1,  # Share of records shown without their speech, so that silent shots are known
+        drop_words: float = 0,  # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
+        prompt: str = 'shotluck',  # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
+        markers: bool = False,  # Number the shots in the prompt and tell their times
+        context: int = 0,  # Tokens that fit; 0: as many as the language model has positions
+        cache: str = 'auto',  # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
+        cache_dir: str = '',  # Folder of the features on disk; empty: features in `data`
+        workers: int = 0,  # Processes that decode ahead; 0: one for each core, -1: none
+        any_length: bool = False,  # Batches of any records, instead of like length
+        full_logits: bool = False,  # Logits at every position, instead of only the answers'
+        checkpointing: bool = False,  # Compute activations again in the backward pass: less memory, a third more time
+        deepspeed: str = '',  # JSON of DeepSpeed's settings, such as scripts/zero2.json or scripts/zero3.json; needs torchrun
+        fsdp: bool = False,  # Shard the model by FSDP2; needs torchrun and GPUs
+        seed: int = 0,  # Of the order, the frames, the dropped speech
+        limit: int = 0,  # Records at most; 0: all
+        max_steps: int = 0,  # Steps at most, whatever `epochs` says; 0: no limit
+        save_steps: int = 0,  # Steps between checkpoints that a killed run resumes from; 0: none
+        save_total: int = 2,  # Such checkpoints that are kept
+        eval_steps: int = 0,  # Steps between captions of records/val.jsonl; 0: none
+        eval_records: int = 32,  # Validation records at most: of all tasks and of as many videos as there are
+        log_steps: int = 1,  # Steps between rows of metrics.csv
+        report_to: str = 'none',  # Where to log beside metrics.csv: none, tensorboard, wandb, …
+        device: str = 'auto',  # auto, cpu, cuda, mps
+        dtype: str = 'auto',  # Arithmetic: float32; bfloat16 or float16, with what is trained kept in float32; auto: bfloat16 on a GPU that computes in it, else float32
+        quiet: bool = False,  # No progress bar
     ):
         store_attr()
-        if prompt not in ('shotluck','reference') or (prompt=='reference' and markers): raise ValueError(f"prompt {prompt!r}: use shotluck, or reference, which knows no --markers")
-        for k,kinds in dict(optim='adamw muon', cache='auto memory disk off', llm='full frozen lora qlora', dtype='auto float32 bfloat16 float16', loss_over='tokens records').items():
-            if getattr(self, k) not in kinds.split(): raise ValueError(f"{k} must be {', '.join(kinds.split()[:-1])} or {kinds.split()[-1]}, got {getattr(self, k)!r}")
-        for k in ('epochs','batch','accumulate','lr','views','lora_r','save_total','log_steps'):
-            if not getattr(self, k)>0: raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
-        for k in ('projector_lr','tower_lr','tower_layers','weight_decay','max_grad_norm','pool','frames','concat','context','limit','max_steps','save_steps','eval_steps','eval_records'):
-            if not getattr(self, k)>=0: raise ValueError(f"{k} must be at least 0, got {getattr(self, k)}")
-        for k in ('drop_speech','drop_words'):
-            if not 0<=getattr(self, k)<=1: raise ValueError(f"{k} is a share between 0 and 1, got {getattr(self, k)}")
-        if not 0<=warmup<1: raise ValueError(f"warmup is a share of the steps, at least 0 and below 1, got {warmup}")
-        if unknown := set(filter(None, tasks.split(',')))-set(TASKS): raise ValueError(f"tasks are {', '.join(TASKS)}; got {', '.join(sorted(unknown))}")
-        whole = not (deepspeed or fsdp)                                               # no part of the model lies in another process
-        for no,why in [(tower_layers and not tower_lr, 'tower_layers needs tower_lr, the rate of the tower'),
-                       (tower_lr and cache in ('memory','disk'), 'cache keeps features of a frozen tower: use --cache off with tower_lr'),
-                       (deepspeed and fsdp, 'deepspeed and fsdp exclude each other'),
-                       (optim=='muon' and not whole, 'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw'),
-                       (full_logits and loss_over=='records', 'full_logits computes the loss over tokens only'),
-                       (lora_targets and llm not in ('lora','qlora'), 'lora_targets needs --llm lora or qlora'),
-                       (eval_steps and fsdp, 'eval_steps cannot be used with fsdp'),
-                       (llm=='qlora' and not whole, 'qlora cannot be used with deepspeed or fsdp')]:
-            if no: raise ValueError(why)
-        try: self._times = {k:int(v) for k,v in (p.split('=') for p in repeat.split(',') if p)}
-        except ValueError: raise ValueError(f"repeat is a list such as summary=2,film_=5, got {repeat!r}") from None
+        if prompt not in ('shotluck', 'reference') or (prompt == 'reference' and markers):
+            raise ValueError(f"prompt {prompt!r}: use shotluck, or reference, which knows no --markers")
+        for k, kinds in dict(
+            optim='adamw muon',
+            cache='auto memory disk off',
+            llm='full frozen lora qlora',
+            dtype='auto float32 bfloat16 float16',
+            loss_over='tokens records',
+        ).items():
+            if getattr(self, k) not in kinds.split():
+                raise ValueError(
+                    f"{k} must be {', '.join(kinds.split()[:-1])} or {kinds.split()[-1]}, got {getattr(self, k)!r}"
+                )
+        for k in ('epochs', 'batch', 'accumulate', 'lr', 'views', 'lora_r', 'save_total', 'log_steps'):
+            if not getattr(self, k) > 0:
+                raise ValueError(f"{k} must be greater than 0, got {getattr(self, k)}")
+        for k in (
+            'projector_lr',
+            'tower_lr',
+            'tower_layers',
+            'weight_decay',
+            'max_grad_norm',
+            'pool',
+            'frames',
+            'concat',
+            'context',
+            'limit',
+            'max_steps',
+            'save_steps',
+            'eval_steps',
+            'eval_records',
+        ):
+            if not getattr(self, k) >= 0:
+                raise ValueError(f"{k} must be at least 0, got {getattr(self, k)}")
+        for k in ('drop_speech', 'drop_words'):
+            if not 0 <= getattr(self, k) <= 1:
+                raise ValueError(f"{k} is a share between 0 and 1, got {getattr(self, k)}")
+        if not 0 <= warmup < 1:
+            raise ValueError(f"warmup is a share of the steps, at least 0 and below 1, got {warmup}")
+        if unknown := set(filter(None, tasks.split(','))) - set(TASKS):
+            raise ValueError(f"tasks are {', '.join(TASKS)}; got {', '.join(sorted(unknown))}")
+        whole = not (deepspeed or fsdp)  # no part of the model lies in another process
+        for no, why in [
+            (tower_layers and not tower_lr, 'tower_layers needs tower_lr, the rate of the tower'),
+            (
+                tower_lr and cache in ('memory', 'disk'),
+                'cache keeps features of a frozen tower: use --cache off with tower_lr',
+            ),
+            (deepspeed and fsdp, 'deepspeed and fsdp exclude each other'),
+            (
+                optim == 'muon' and not whole,
+                'muon takes whole matrices, which deepspeed and fsdp cut: use --optim adamw',
+            ),
+            (full_logits and loss_over == 'records', 'full_logits computes the loss over tokens only'),
+            (lora_targets and llm not in ('lora', 'qlora'), 'lora_targets needs --llm lora or qlora'),
+            (eval_steps and fsdp, 'eval_steps cannot be used with fsdp'),
+            (llm == 'qlora' and not whole, 'qlora cannot be used with deepspeed or fsdp'),
+        ]:
+            if no:
+                raise ValueError(why)
+        try:
+            self._times = {k: int(v) for k, v in (p.split('=') for p in repeat.split(',') if p)}
+        except ValueError:
+            raise ValueError(f"repeat is a list such as summary=2,film_=5, got {repeat!r}") from None
 
     @property
-    def video_dir(self): return Path(self.videos or Path(self.data)/'raw'/'videos')
-    def takes(self, r): # Is a record among those that `match` and `tasks` ask for?
-        words,tasks = tuple(filter(None, self.match.split(','))), list(filter(None, self.tasks.split(',')))
+    def video_dir(self):
+        return Path(self.videos or Path(self.data) / 'raw' / 'videos')
+
+    def takes(self, r):  # Is a record among those that `match` and `tasks` ask for?
+        words, tasks = tuple(filter(None, self.match.split(','))), list(filter(None, self.tasks.split(',')))
         return r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
-    def shows(self, r): # How many views of a record there are
-        return self.views*max([1]+[n for k,n in self._times.items() if r['task']==k or r['id'].startswith(k)])
+
+    def shows(self, r):  # How many views of a record there are
+        return self.views * max([1] + [n for k, n in self._times.items() if r['task'] == k or r['id'].startswith(k)])
 
 # %% ../nbs/05_finetune.ipynb #05-007
 def read_cfg(
-    path:str, # JSON with some of `FinetuneCfg`'s settings, as a run saves it
-    **given   # Settings that go before it
-)->FinetuneCfg:
+    path: str,  # JSON with some of `FinetuneCfg`'s settings, as a run saves it
+    **given,  # Settings that go before it
+) -> FinetuneCfg:
     "Settings from a file; `ValueError` names a field that is unknown or has the wrong type"
-    own,know = read_json(path), settings(FinetuneCfg())
-    if not isinstance(own, dict): raise ValueError(f"{path}: wanted an object with settings, got {type(own).__name__}")
-    if unknown := [k for k in own if k not in know]: raise ValueError(f"{path}: unknown setting{'s' if len(unknown)>1 else ''} {', '.join(unknown)}; shotluck-finetune --help has all there are")
-    for k,v in own.items():
+    own, know = read_json(path), settings(FinetuneCfg())
+    if not isinstance(own, dict):
+        raise ValueError(f"{path}: wanted an object with settings, got {type(own).__name__}")
+    if unknown := [k for k in own if k not in know]:
+        raise ValueError(
+            f"{path}: unknown setting{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}; shotluck-finetune --help has all there are"
+        )
+    for k, v in own.items():
         want = type(know[k])
-        if type(v) is not want and not (want is float and type(v) is int): raise ValueError(f"{path}: {k} must be {want.__name__}, got {v!r}")
+        if type(v) is not want and not (want is float and type(v) is int):
+            raise ValueError(f"{path}: {k} must be {want.__name__}, got {v!r}")
     return FinetuneCfg(**{**own, **given})
 
 # %% ../nbs/05_finetune.ipynb #05-010
-def linear_layers(model)->list:
+def linear_layers(model) -> list:
     "Names of the linear layers inside the language model's blocks"
-    return [n for n,m in model.named_modules() if isinstance(m, torch.nn.Linear) and n.startswith('model.language_model.') and '.layers.' in n]
+    return [
+        n
+        for n, m in model.named_modules()
+        if isinstance(m, torch.nn.Linear) and n.startswith('model.language_model.') and '.layers.' in n
+    ]
+
 
 def add_lora(
     model,
-    cfg:FinetuneCfg,
-    saved=()      # Names of other parts that are saved with the adapters
-):                # peft's view of it
+    cfg: FinetuneCfg,
+    saved=(),  # Names of other parts that are saved with the adapters
+):  # peft's view of it
     "Put adapters into the language model, in place; all else is frozen"
     from peft import LoraConfig, get_peft_model
-    names,want = linear_layers(model), [t for t in cfg.lora_targets.split(',') if t]
-    short = sorted({n.split('.')[-1] for n in names})
-    if unknown := [t for t in want if t not in short]: raise ValueError(f"lora_targets: this model has no {', '.join(unknown)}, only {', '.join(short)}")
-    return get_peft_model(model, LoraConfig(r=cfg.lora_r, lora_alpha=cfg.lora_alpha, target_modules=[n for n in names if not want or n.split('.')[-1] in want], modules_to_save=list(saved) or None))
 
-def choose_trained(
-    model,
-    cfg:FinetuneCfg
-)->None:
+    names, want = linear_layers(model), [t for t in cfg.lora_targets.split(',') if t]
+    short = sorted({n.split('.')[-1] for n in names})
+    if unknown := [t for t in want if t not in short]:
+        raise ValueError(f"lora_targets: this model has no {', '.join(unknown)}, only {', '.join(short)}")
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=cfg.lora_r,
+            lora_alpha=cfg.lora_alpha,
+            target_modules=[n for n in names if not want or n.split('.')[-1] in want],
+            modules_to_save=list(saved) or None,
+        ),
+    )
+
+
+def choose_trained(model, cfg: FinetuneCfg) -> None:
     "Freeze and unfreeze the parts of a model, in place"
-    tower,lora = model.model.vision_tower, cfg.llm in ('lora','qlora')
-    if cfg.llm=='qlora': quantize(model)
-    if lora: add_lora(model, cfg)
-    elif cfg.llm=='frozen': model.model.language_model.requires_grad_(False); model.lm_head.requires_grad_(False)
+    tower, lora = model.model.vision_tower, cfg.llm in ('lora', 'qlora')
+    if cfg.llm == 'qlora':
+        quantize(model)
+    if lora:
+        add_lora(model, cfg)
+    elif cfg.llm == 'frozen':
+        model.model.language_model.requires_grad_(False)
+        model.lm_head.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
     tower.requires_grad_(bool(cfg.tower_lr) and not cfg.tower_layers)
     if cfg.tower_layers:
         layers = tower.encoder.layers if hasattr(tower, 'encoder') else tower.vision_model.encoder.layers
-        if cfg.tower_layers>len(layers): raise ValueError(f"tower_layers is {cfg.tower_layers}, the tower has {len(layers)}")
-        layers[-cfg.tower_layers:].requires_grad_(True)
+        if cfg.tower_layers > len(layers):
+            raise ValueError(f"tower_layers is {cfg.tower_layers}, the tower has {len(layers)}")
+        layers[-cfg.tower_layers :].requires_grad_(True)
 
-def quantize(model): # Not run yet: needs a GPU
+
+def quantize(model):  # Not run yet: needs a GPU
     "The language model's matrices in 4 bits (NF4, Dettmers 2023)"
-    try: import bitsandbytes as bnb
-    except ImportError: raise ValueError("qlora needs bitsandbytes: pip install 'shotluck[qlora]'") from None
-    if model.device.type!='cuda': raise ValueError(f"qlora needs a GPU, this run is on {model.device.type}")
+    try:
+        import bitsandbytes as bnb
+    except ImportError:
+        raise ValueError("qlora needs bitsandbytes: pip install 'shotluck[qlora]'") from None
+    if model.device.type != 'cuda':
+        raise ValueError(f"qlora needs a GPU, this run is on {model.device.type}")
     for n in linear_layers(model):
         old = model.get_submodule(n)
-        new = bnb.nn.Linear4bit(old.in_features, old.out_features, old.bias is not None, compute_dtype=torch.bfloat16, quant_type='nf4')
+        new = bnb.nn.Linear4bit(
+            old.in_features, old.out_features, old.bias is not None, compute_dtype=torch.bfloat16, quant_type='nf4'
+        )
         new.load_state_dict(old.state_dict())
         model.set_submodule(n, new.to(model.device))
 
 # %% ../nbs/05_finetune.ipynb #05-013
-def where(
-    cfg:FinetuneCfg
-)->str: # A torch device
+def where(cfg: FinetuneCfg) -> str:  # A torch device
     "The device of this process; `ValueError` if the settings cannot be had on it"
-    device,run = pick_device(cfg.device), 'RANK' in os.environ
-    if cfg.fsdp and not (device.startswith('cuda') and run): raise ValueError(f"fsdp needs GPUs and torchrun; this is {device}{'' if run else ' without torchrun'}, where it would be plain data parallelism")
-    if cfg.dtype=='float16' and not device.startswith('cuda'): raise ValueError(f"float16 training needs a GPU, this run is on {device}: use --dtype float32 or bfloat16")
+    device, run = pick_device(cfg.device), 'RANK' in os.environ
+    if cfg.fsdp and not (device.startswith('cuda') and run):
+        raise ValueError(
+            f"fsdp needs GPUs and torchrun; this is {device}{'' if run else ' without torchrun'}, where it would be plain data parallelism"
+        )
+    if cfg.dtype == 'float16' and not device.startswith('cuda'):
+        raise ValueError(f"float16 training needs a GPU, this run is on {device}: use --dtype float32 or bfloat16")
     if cfg.deepspeed:
-        if not run: raise ValueError("deepspeed needs torchrun: torchrun --nproc_per_node 2 scripts/train.py --deepspeed scripts/zero2.json …")
+        if not run:
+            raise ValueError(
+                "deepspeed needs torchrun: torchrun --nproc_per_node 2 scripts/train.py --deepspeed scripts/zero2.json …"
+            )
         read_json(cfg.deepspeed)
-        try: import deepspeed
-        except ImportError: raise ValueError("deepspeed is not installed: after torch, DS_BUILD_OPS=0 pip install deepspeed --no-build-isolation") from None
-        if device=='cpu': deepspeed.init_distributed('gloo')
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device=='cuda' else device
+        try:
+            import deepspeed
+        except ImportError:
+            raise ValueError(
+                "deepspeed is not installed: after torch, DS_BUILD_OPS=0 pip install deepspeed --no-build-isolation"
+            ) from None
+        if device == 'cpu':
+            deepspeed.init_distributed('gloo')
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == 'cuda' else device
 
-def zero_stage(cfg:FinetuneCfg)->int:
+
+def zero_stage(cfg: FinetuneCfg) -> int:
     "DeepSpeed's stage, 0 without it"
     return (read_json(cfg.deepspeed).get('zero_optimization') or {}).get('stage', 0) if cfg.deepspeed else 0
 
-def training_arguments(cfg:FinetuneCfg, model, device:str, has_val:bool)->TrainingArguments:
+
+def training_arguments(cfg: FinetuneCfg, model, device: str, has_val: bool) -> TrainingArguments:
     "transformers' settings for a run"
-    fsdp = dict(fsdp=True, fsdp_config=dict(version=2, transformer_layer_cls_to_wrap=[type(model.model.language_model.layers[0]).__name__], activation_checkpointing=cfg.checkpointing)) if cfg.fsdp else {}
-    return TrainingArguments(str(Path(cfg.out)/'steps'), num_train_epochs=cfg.epochs, max_steps=cfg.max_steps or -1, per_device_train_batch_size=cfg.batch, gradient_accumulation_steps=cfg.accumulate,
-        learning_rate=cfg.lr, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, weight_decay=cfg.weight_decay, max_grad_norm=cfg.max_grad_norm, seed=cfg.seed, logging_steps=cfg.log_steps, logging_first_step=True,
-        logging_nan_inf_filter=False, report_to=cfg.report_to, disable_tqdm=True, save_strategy='steps' if cfg.save_steps else 'no', save_steps=cfg.save_steps or 500,
-        eval_strategy='steps' if has_val else 'no', eval_steps=cfg.eval_steps or None, remove_unused_columns=False, dataloader_pin_memory=device.startswith('cuda'), activation_checkpointing=cfg.checkpointing and not cfg.fsdp,
-        bf16=cfg.dtype=='bfloat16', fp16=cfg.dtype=='float16', use_cpu=device=='cpu', ddp_backend='gloo' if device=='cpu' and 'RANK' in os.environ else None, deepspeed=cfg.deepspeed or None, **fsdp)
+    fsdp = (
+        dict(
+            fsdp=True,
+            fsdp_config=dict(
+                version=2,
+                transformer_layer_cls_to_wrap=[type(model.model.language_model.layers[0]).__name__],
+                activation_checkpointing=cfg.checkpointing,
+            ),
+        )
+        if cfg.fsdp
+        else {}
+    )
+    return TrainingArguments(
+        str(Path(cfg.out) / 'steps'),
+        num_train_epochs=cfg.epochs,
+        max_steps=cfg.max_steps or -1,
+        per_device_train_batch_size=cfg.batch,
+        gradient_accumulation_steps=cfg.accumulate,
+        learning_rate=cfg.lr,
+        lr_scheduler_type=cfg.schedule,
+        warmup_steps=cfg.warmup,
+        weight_decay=cfg.weight_decay,
+        max_grad_norm=cfg.max_grad_norm,
+        seed=cfg.seed,
+        logging_steps=cfg.log_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        report_to=cfg.report_to,
+        disable_tqdm=True,
+        save_strategy='steps' if cfg.save_steps else 'no',
+        save_steps=cfg.save_steps or 500,
+        eval_strategy='steps' if has_val else 'no',
+        eval_steps=cfg.eval_steps or None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.startswith('cuda'),
+        activation_checkpointing=cfg.checkpointing and not cfg.fsdp,
+        bf16=cfg.dtype == 'bfloat16',
+        fp16=cfg.dtype == 'float16',
+        use_cpu=device == 'cpu',
+        ddp_backend='gloo' if device == 'cpu' and 'RANK' in os.environ else None,
+        deepspeed=cfg.deepspeed or None,
+        **fsdp,
+    )
 
 # %% ../nbs/05_finetune.ipynb #05-016
 def save_model(
-    model, tokenizer,
-    out,              # Folder; what is there is replaced
-    state=None,       # Weights to save instead of the model's own
-    **notes           # JSON files to put beside, by name
+    model,
+    tokenizer,
+    out,  # Folder; what is there is replaced
+    state=None,  # Weights to save instead of the model's own
+    **notes,  # JSON files to put beside, by name
 ):
     "Write a checkpoint folder, whole or not at all"
     out = Path(out)
     clear_parts(out)
     part = out.with_name(f'.part-{os.getpid()}-{out.name}')
     try:
-        model.save_pretrained(part, state_dict=state); tokenizer.save_pretrained(part)
-        for name,x in notes.items(): write_json(part/f'{name}.json', x)
+        model.save_pretrained(part, state_dict=state)
+        tokenizer.save_pretrained(part)
+        for name, x in notes.items():
+            write_json(part / f'{name}.json', x)
         out.mkdir(parents=True, exist_ok=True)
-        (out/'config.json').unlink(missing_ok=True)                                     # it makes the folder a checkpoint, so it goes first and comes last
-        for f in sorted(part.iterdir(), key=lambda f: f.name=='config.json'): os.replace(f, out/f.name)
-    finally: shutil.rmtree(part, ignore_errors=True)
+        # it makes the folder a checkpoint, so it goes first and comes last
+        (out / 'config.json').unlink(missing_ok=True)
+        for f in sorted(part.iterdir(), key=lambda f: f.name == 'config.json'):
+            os.replace(f, out / f.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
-FREE = set('out videos data cache cache_dir workers quiet report_to device save_steps save_total eval_steps eval_records log_steps batch accumulate full_logits'.split())
+
+FREE = set(
+    'out videos data cache cache_dir workers quiet report_to device save_steps save_total eval_steps eval_records log_steps batch accumulate full_logits'.split()
+)
+
 
 def resume_from(
-    steps,           # Folder of the run's checkpoints
-    cfg:FinetuneCfg,
-    world:int,       # Processes
-    records:str      # Hash of the records' ids
-)->tuple:            # The last whole checkpoint, None if there is none; and what its run noted when it began
+    steps,  # Folder of the run's checkpoints
+    cfg: FinetuneCfg,
+    world: int,  # Processes
+    records: str,  # Hash of the records' ids
+) -> tuple:  # The last whole checkpoint, None if there is none; and what its run noted when it began
     "Where to go on; `ValueError` if what is there is of another run"
-    now = dict({k:v for k,v in settings(cfg).items() if k not in FREE}, global_batch=cfg.batch*cfg.accumulate*world, records=records, **(dict(processes=world) if cfg.deepspeed or cfg.fsdp else {}))
-    last,note = last_checkpoint(steps), Path(steps)/'run.json'
-    if not last or not note.exists(): return last, now
+    now = dict(
+        {k: v for k, v in settings(cfg).items() if k not in FREE},
+        global_batch=cfg.batch * cfg.accumulate * world,
+        records=records,
+        **(dict(processes=world) if cfg.deepspeed or cfg.fsdp else {}),
+    )
+    last, note = last_checkpoint(steps), Path(steps) / 'run.json'
+    if not last or not note.exists():
+        return last, now
     was = read_json(note)
-    diff = [f"{k} was {was.get(k)!r}, now {v!r}" for k,v in now.items() if was.get(k)!=v]
-    why = "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay" if any(d.startswith('processes') for d in diff) else ''
-    if diff: raise ValueError(f"{steps} holds checkpoints of another run ({'; '.join(diff[:4])}): use the same settings to go on with it, or another --out{why}")
+    diff = [f"{k} was {was.get(k)!r}, now {v!r}" for k, v in now.items() if was.get(k) != v]
+    why = (
+        "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay"
+        if any(d.startswith('processes') for d in diff)
+        else ''
+    )
+    if diff:
+        raise ValueError(
+            f"{steps} holds checkpoints of another run ({'; '.join(diff[:4])}): use the same settings to go on with it, or another --out{why}"
+        )
     return last, was
 
-
 # %% ../nbs/05_finetune.ipynb #05-019
-def load_for(cfg:FinetuneCfg, device:str):
+def load_for(cfg: FinetuneCfg, device: str):
     "Model and tokenizer of a run, with what is frozen in the run's own precision"
-    model,tok = load_model(cfg.model, pool=cfg.pool or None, dtype='float32', device=device)
-    model.config.frames = cfg.frames or model.frames                                    # whoever loads it will show it as many
+    model, tok = load_model(cfg.model, pool=cfg.pool or None, dtype='float32', device=device)
+    model.config.frames = cfg.frames or model.frames  # whoever loads it will show it as many
     choose_trained(model, cfg)
-    if cfg.dtype!='float32':
+    if cfg.dtype != 'float32':
         for p in model.parameters():
-            if not p.requires_grad and p.dtype==torch.float32: p.data = p.data.to(getattr(torch, cfg.dtype))
+            if not p.requires_grad and p.dtype == torch.float32:
+                p.data = p.data.to(getattr(torch, cfg.dtype))
         attention = attention_for(device, getattr(torch, cfg.dtype))
-        if attention!='sdpa': model.set_attn_implementation(attention)                  # it was loaded in float32, for which there is no other
+        # it was loaded in float32, for which there is no other
+        if attention != 'sdpa':
+            model.set_attn_implementation(attention)
     return model, tok
 
+
 def prepare_data(
-    cfg:FinetuneCfg,
-    records:list,  # As `convert` writes them
-    model, tok,
-    rank:int=0,    # Number of this process
-    world:int=1,   # Processes
-    left_out:dict=None # Of a run that is resumed: video -> (status, reason) of those that could not be read when it began
-):                 # (RecordData, bank, left_out)
+    cfg: FinetuneCfg,
+    records: list,  # As `convert` writes them
+    model,
+    tok,
+    rank: int = 0,  # Number of this process
+    world: int = 1,  # Processes
+    left_out: dict = None,  # Of a run that is resumed: video -> (status, reason) of those that could not be read when it began
+):  # (RecordData, bank, left_out)
     "The dataset and the bank that feeds it; records whose video is not there or cannot be read are left out, but those of a run that is resumed stay"
-    data,dtype = RecordData(records, model, tok, cfg), getattr(torch, cfg.dtype)
-    bank = make_bank('off' if cfg.tower_lr else cfg.cache, model, cfg.video_dir, cfg.cache_dir or Path(cfg.data)/'features', data.frames, dtype, world, reread=cfg.epochs>1)
+    data, dtype = RecordData(records, model, tok, cfg), getattr(torch, cfg.dtype)
+    bank = make_bank(
+        'off' if cfg.tower_lr else cfg.cache,
+        model,
+        cfg.video_dir,
+        cfg.cache_dir or Path(cfg.data) / 'features',
+        data.frames,
+        dtype,
+        world,
+        reread=cfg.epochs > 1,
+    )
     data.drop(left_out or {})
-    if bank.features and not cfg.quiet and rank==0: print(f"features: at most {bank.bytes/1e9:.2f} GB {'in '+str(bank.folder) if hasattr(bank, 'folder') else 'of memory'}", file=sys.stderr)
-    bad = data.missing(cfg.video_dir) if type(bank) is not FrameBank else data.fill(bank, cfg.workers, cfg.quiet or rank>0, (rank,world))
-    if world>1 and type(bank) is FrameBank:                                             # each process looked at its share
+    if bank.features and not cfg.quiet and rank == 0:
+        print(
+            f"features: at most {bank.bytes / 1e9:.2f} GB {'in ' + str(bank.folder) if hasattr(bank, 'folder') else 'of memory'}",
+            file=sys.stderr,
+        )
+    bad = (
+        data.missing(cfg.video_dir)
+        if type(bank) is not FrameBank
+        else data.fill(bank, cfg.workers, cfg.quiet or rank > 0, (rank, world))
+    )
+    if world > 1 and type(bank) is FrameBank:  # each process looked at its share
         from accelerate.utils import gather_object
-        for kept,b in gather_object([(bank.kept, bad)]): bank.kept.update(kept); bad = bad|b
+
+        for kept, b in gather_object([(bank.kept, bad)]):
+            bank.kept.update(kept)
+            bad = bad | b
     if left_out is not None:
         bank.lost = bad
         return data, bank, left_out
@@ -280,171 +462,296 @@ def prepare_data(
 @alone('cfg.out')
 @keeps_state
 def finetune(
-    cfg:FinetuneCfg # What to train on, what to train, and how
-)->Path:            # Folder of the checkpoint
+    cfg: FinetuneCfg,  # What to train on, what to train, and how
+) -> Path:  # Folder of the checkpoint
     "Fine-tune a model on records; writes weights, settings, `metrics.csv` and `loss.png`"
-    os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')                            # workers are forked
-    os.environ.setdefault('TENSORBOARD_LOGGING_DIR', str(Path(cfg.out)/'logs'))
+    os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')  # workers are forked
+    os.environ.setdefault('TENSORBOARD_LOGGING_DIR', str(Path(cfg.out) / 'logs'))
     set_seed(cfg.seed)
-    out,device = Path(cfg.out), where(cfg)
+    out, device = Path(cfg.out), where(cfg)
     cfg = copy(cfg)
-    cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')               # what is written down says what was computed in
-    def rows(split): return [r for r in read_jsonl(Path(cfg.data)/'records'/f'{split}.jsonl') if cfg.takes(r)]
-    records = rows('train')[:cfg.limit or None]
+    # what is written down says what was computed in
+    cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')
+
+    def rows(split):
+        return [r for r in read_jsonl(Path(cfg.data) / 'records' / f'{split}.jsonl') if cfg.takes(r)]
+
+    records = rows('train')[: cfg.limit or None]
     val = spread_records(rows('val'), cfg.eval_records, cfg.seed) if cfg.eval_steps else []
-    if cfg.eval_steps and not val: raise ValueError(f"eval_steps needs records in {Path(cfg.data)/'records'/'val.jsonl'}")
-    model,tok = load_for(cfg, device)
+    if cfg.eval_steps and not val:
+        raise ValueError(f"eval_steps needs records in {Path(cfg.data) / 'records' / 'val.jsonl'}")
+    model, tok = load_for(cfg, device)
     args = training_arguments(cfg, model, device, bool(val))
-    args._n_gpu = min(1, args.n_gpu)                                                    # several GPUs are for torchrun: never DataParallel
-    last,note = resume_from(out/'steps', cfg, args.world_size, ids_hash(r['id'] for r in records)) if cfg.save_steps else (None, {})
-    data,bank,left_out = prepare_data(cfg, records, model, tok, args.process_index, args.world_size, note.get('left_out'))
+    args._n_gpu = min(1, args.n_gpu)  # several GPUs are for torchrun: never DataParallel
+    last, note = (
+        resume_from(out / 'steps', cfg, args.world_size, ids_hash(r['id'] for r in records))
+        if cfg.save_steps
+        else (None, {})
+    )
+    data, bank, left_out = prepare_data(
+        cfg, records, model, tok, args.process_index, args.world_size, note.get('left_out')
+    )
     batcher = Batcher(data, bank)
-    with autocast(cfg.dtype, device): check_learnable(model, data, batcher)
-    if cfg.save_steps and not last and args.process_index==0: write_json(out/'steps'/'run.json', note | dict(unit=cfg.batch, left_out=left_out))
-    if bank.features and (cfg.fsdp or zero_stage(cfg)==3): bank.model = own_tower(model)
-    if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1)//args.world_size))>0:
-        args.dataloader_num_workers,args.dataloader_persistent_workers = n,True
-    used = {data.records[i]['id'] for i,_ in data.items} & {r['id'] for r in records}
-    trainer = VideoTrainer(model, args, train_dataset=data, eval_dataset=val or None, data_collator=batcher, processing_class=tok, cfg=cfg, bank=bank, unit=note.get('unit', 0))
+    with autocast(cfg.dtype, device):
+        check_learnable(model, data, batcher)
+    if cfg.save_steps and not last and args.process_index == 0:
+        write_json(out / 'steps' / 'run.json', note | dict(unit=cfg.batch, left_out=left_out))
+    if bank.features and (cfg.fsdp or zero_stage(cfg) == 3):
+        bank.model = own_tower(model)
+    if type(bank) is not FrameBank and (n := cfg.workers or max(1, (os.cpu_count() or 1) // args.world_size)) > 0:
+        args.dataloader_num_workers, args.dataloader_persistent_workers = n, True
+    used = {data.records[i]['id'] for i, _ in data.items} & {r['id'] for r in records}
+    trainer = VideoTrainer(
+        model,
+        args,
+        train_dataset=data,
+        eval_dataset=val or None,
+        data_collator=batcher,
+        processing_class=tok,
+        cfg=cfg,
+        bank=bank,
+        unit=note.get('unit', 0),
+    )
     model.train()
-    try: trainer.train(resume_from_checkpoint=str(last) if last else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     except Exception as e:
-        if not last or trainer.began or type(e) is ValueError: raise
+        if not last or trainer.began or type(e) is ValueError:
+            raise
         raise damaged(last, e) from e
     model.eval()
     finish(trainer, cfg, data, used)
     return out
 
+
 def finish(trainer, cfg, data, used):
     "Write what a run made"
     import pandas as pd
     from accelerate.utils import gather_object
-    out,skipped = Path(cfg.out), dict(x for s in gather_object([data.skipped]) for x in s.items())
-    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)                   # whole, in every backend; all processes take part
-    if not used-set(skipped): raise ValueError(f"nothing was trained on: the videos of all records were lost on the way ({next(iter(skipped.items()))})")
+
+    out, skipped = Path(cfg.out), dict(x for s in gather_object([data.skipped]) for x in s.items())
+    # whole, in every backend; all processes take part
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if not used - set(skipped):
+        raise ValueError(
+            f"nothing was trained on: the videos of all records were lost on the way ({next(iter(skipped.items()))})"
+        )
     if trainer.is_world_process_zero():
         model = trainer.accelerator.unwrap_model(trainer.model)
-        notes = dict(finetune_cfg=settings(cfg), trained_on=dict(records=len(used-set(skipped)), ids=ids_hash(used-set(skipped)), base=cfg.model, skipped={i:list(w) for i,w in skipped.items()}))
-        if cfg.llm in ('lora','qlora'): model,state = merged(cfg, state, out), None
-        if state is not None: state = {k:v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k,v in state.items()}
+        notes = dict(
+            finetune_cfg=settings(cfg),
+            trained_on=dict(
+                records=len(used - set(skipped)),
+                ids=ids_hash(used - set(skipped)),
+                base=cfg.model,
+                skipped={i: list(w) for i, w in skipped.items()},
+            ),
+        )
+        if cfg.llm in ('lora', 'qlora'):
+            model, state = merged(cfg, state, out), None
+        if state is not None:
+            state = {k: v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k, v in state.items()}
         save_model(model, trainer.processing_class, out, state, **notes)
-        history = pd.DataFrame([{k:v for k,v in sorted(h.items()) if k!='total_flos'} for h in trainer.state.log_history if 'loss' in h or any(k.startswith('eval_') for k in h)])
+        history = pd.DataFrame(
+            [
+                {k: v for k, v in sorted(h.items()) if k != 'total_flos'}
+                for h in trainer.state.log_history
+                if 'loss' in h or any(k.startswith('eval_') for k in h)
+            ]
+        )
         history = history.drop_duplicates()
-        with whole(out/'metrics.csv') as p: safe_table(history).to_csv(p, index=False)
-        if len(history): plot_loss(history, out/'loss.png')
+        with whole(out / 'metrics.csv') as p:
+            safe_table(history).to_csv(p, index=False)
+        if len(history):
+            plot_loss(history, out / 'loss.png')
     trainer.accelerator.wait_for_everyone()
+
 
 def merged(cfg, state, out):
     "The base model with its adapters added in and the other trained weights; the adapters with the other trained parts go to `out/adapter`"
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-    unset_hf_deepspeed_config()                                                         # training is over: under ZeRO-3 this model would be cut in pieces too, and wait for the other processes
-    base,_ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
+
+    # training is over: under ZeRO-3 this model would be cut in pieces too, and wait for the other processes
+    unset_hf_deepspeed_config()
+    base, _ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
     base.config.frames = cfg.frames or base.frames
-    parts = ['multi_modal_projector']+['vision_tower']*bool(cfg.tower_lr)
-    def take(words): base.load_state_dict({k:v.float() for k,v in state.items() if any(w in k for w in words)}, strict=False)
+    parts = ['multi_modal_projector'] + ['vision_tower'] * bool(cfg.tower_lr)
+
+    def take(words):
+        base.load_state_dict({k: v.float() for k, v in state.items() if any(w in k for w in words)}, strict=False)
+
     take(parts)
     view = add_lora(base, cfg, parts)
     take(['lora_'])
-    folder = Path(out)/'adapter'
+    folder = Path(out) / 'adapter'
     for conf in view.peft_config.values():
         conf.base_model_name_or_path = _base_from(folder, cfg.model)
-        conf.target_modules = sorted(conf.target_modules)                               # a set has another order in each process
+        conf.target_modules = sorted(conf.target_modules)  # a set has another order in each process
     view.save_pretrained(folder)
-    write_json(folder/'config.json', dict(pool=base.config.pool, frames=base.config.frames))
+    write_json(folder / 'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return view.merge_and_unload().to(getattr(torch, cfg.dtype))
 
-def _base_from(folder, model): # How an adapter in `folder` names what it was trained on: a folder by the way there, so that both can be moved together
+
+def _base_from(
+    folder, model
+):  # How an adapter in `folder` names what it was trained on: a folder by the way there, so that both can be moved together
     return os.path.relpath(os.path.realpath(model), os.path.realpath(folder)) if os.path.isdir(model) else str(model)
 
 # %% ../nbs/05_finetune.ipynb #05-030
-GPUS = dict(t4=(65e12, 16), v100=(125e12, 32), rtx4090=(165e12, 24), l40s=(362e12, 48), a100=(312e12, 80), h100=(989e12, 80)) # Dense 16-bit operations a second, and GB: the makers' data sheets
+# Dense 16-bit operations a second, and GB: the makers' data sheets
+GPUS = dict(
+    t4=(65e12, 16), v100=(125e12, 32), rtx4090=(165e12, 24), l40s=(362e12, 48), a100=(312e12, 80), h100=(989e12, 80)
+)
+
 
 def cost(
-    cfg:FinetuneCfg,
-    gpus:int=1,      # That share the work
-    gpu:str='a100',  # Their kind
-    share:float=.35  # Of their operations a second that is reached
-)->dict:
+    cfg: FinetuneCfg,
+    gpus: int = 1,  # That share the work
+    gpu: str = 'a100',  # Their kind
+    share: float = 0.35,  # Of their operations a second that is reached
+) -> dict:
     "Records, tokens, operations, memory (GB), cache (GB) and hours of a run: a lower bound, by `assumptions`"
     from shotluck.cost import BYTES, empty_model, flops, load_config, memory
     from shotluck.convert import plain, prompt
     from shotluck.encode import n_frames
-    if gpu not in GPUS: raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
+
+    if gpu not in GPUS:
+        raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
     config = load_config(cfg.model, cfg.pool or None)
     model = empty_model(config)
     N = model.tokens_per_frame
-    records = [r for r in read_jsonl(Path(cfg.data)/'records'/'train.jsonl') if cfg.takes(r)][:cfg.limit or None]
-    if not records: raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
-    context,dtype,cached = cfg.context or config.text_config.max_position_embeddings, estimated_dtype(cfg, gpu), keeps_features(cfg)
-    def text_of(r): return len(prompt(dict(r, wording=cfg.prompt), True, cfg.markers))/4
-    def answer_of(r): return len(plain(r['conversations'][1]['value']))/4
-    def frames_of(r): # As many as fit beside the text, one a shot at least
-        fit = int(context-text_of(r)-answer_of(r))//N
-        return max(len(r['shots']), min(n_frames(r, cfg.frames or model.frames), sum(e-s for s,e in r['shots']), fit))
-    records = [r for r in records if len(r['shots'])*N+answer_of(r)<context]                # the others are left out of training
-    if not records: raise ValueError(f"no record fits into {context} tokens at {N} a frame: use --pool")
+    records = [r for r in read_jsonl(Path(cfg.data) / 'records' / 'train.jsonl') if cfg.takes(r)][: cfg.limit or None]
+    if not records:
+        raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
+    context, dtype, cached = (
+        cfg.context or config.text_config.max_position_embeddings,
+        estimated_dtype(cfg, gpu),
+        keeps_features(cfg),
+    )
+
+    def text_of(r):
+        return len(prompt(dict(r, wording=cfg.prompt), True, cfg.markers)) / 4
+
+    def answer_of(r):
+        return len(plain(r['conversations'][1]['value'])) / 4
+
+    def frames_of(r):  # As many as fit beside the text, one a shot at least
+        fit = int(context - text_of(r) - answer_of(r)) // N
+        return max(
+            len(r['shots']), min(n_frames(r, cfg.frames or model.frames), sum(e - s for s, e in r['shots']), fit)
+        )
+
+    # the others are left out of training
+    records = [r for r in records if len(r['shots']) * N + answer_of(r) < context]
+    if not records:
+        raise ValueError(f"no record fits into {context} tokens at {N} a frame: use --pool")
     times = [cfg.shows(r) for r in records]
     n = sum(times)
-    def mean(of): return sum(of(r)*k for r,k in zip(records, times))/n
-    frames,text,answer = (mean(of) for of in (frames_of, text_of, answer_of))
-    kw = dict(cached=cached, frozen=not cfg.tower_lr, checkpointing=cfg.checkpointing, lora=cfg.lora_r if 'lora' in cfg.llm else 0)
+
+    def mean(of):
+        return sum(of(r) * k for r, k in zip(records, times)) / n
+
+    frames, text, answer = (mean(of) for of in (frames_of, text_of, answer_of))
+    kw = dict(
+        cached=cached,
+        frozen=not cfg.tower_lr,
+        checkpointing=cfg.checkpointing,
+        lora=cfg.lora_r if 'lora' in cfg.llm else 0,
+    )
     each = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total']
-    once = flops(config, round(frames), 0, 1, train=True, **{**kw, 'cached':False})['tower'] if cached else 0
-    longest = max(records, key=lambda r: frames_of(r)*N+text_of(r)+answer_of(r))
+    once = flops(config, round(frames), 0, 1, train=True, **{**kw, 'cached': False})['tower'] if cached else 0
+    longest = max(records, key=lambda r: frames_of(r) * N + text_of(r) + answer_of(r))
     size = [round(of(longest)) for of in (frames_of, text_of, answer_of)]
-    most = memory(config, *size, cfg.batch, train=True, dtype=dtype, optim=cfg.optim, zero=3 if cfg.fsdp else zero_stage(cfg), gpus=gpus, accumulate=cfg.accumulate, **kw)['total']
-    total = n*(each*cfg.epochs+once)
-    return dict(records=len(records), samples=round(n*cfg.epochs), tokens=round(n*cfg.epochs*(frames*N+text+answer)), flops=total, memory_gb=round(most/1e9, 2), fits=most<.9e9*GPUS[gpu][1],
-                cache_gb=round(cached*n*frames*N*config.vision_config.hidden_size*BYTES[dtype]/1e9, 2), hours=round(total/(gpus*GPUS[gpu][0]*share)/3600, 4))
+    most = memory(
+        config,
+        *size,
+        cfg.batch,
+        train=True,
+        dtype=dtype,
+        optim=cfg.optim,
+        zero=3 if cfg.fsdp else zero_stage(cfg),
+        gpus=gpus,
+        accumulate=cfg.accumulate,
+        **kw,
+    )['total']
+    total = n * (each * cfg.epochs + once)
+    return dict(
+        records=len(records),
+        samples=round(n * cfg.epochs),
+        tokens=round(n * cfg.epochs * (frames * N + text + answer)),
+        flops=total,
+        memory_gb=round(most / 1e9, 2),
+        fits=most < 0.9e9 * GPUS[gpu][1],
+        cache_gb=round(cached * n * frames * N * config.vision_config.hidden_size * BYTES[dtype] / 1e9, 2),
+        hours=round(total / (gpus * GPUS[gpu][0] * share) / 3600, 4),
+    )
 
-def keeps_features(cfg)->bool: # For an estimate: are features kept that were computed once?
-    return not cfg.tower_lr and (cfg.cache in ('memory','disk') or (cfg.cache=='auto' and cfg.epochs>1))
 
-def estimated_dtype(cfg, gpu)->str: # The arithmetic on this kind of GPU
-    if cfg.dtype!='auto': return cfg.dtype
-    return 'float32' if gpu in ('t4','v100') else 'bfloat16'                            # those do not compute in bfloat16
+def keeps_features(cfg) -> bool:  # For an estimate: are features kept that were computed once?
+    return not cfg.tower_lr and (cfg.cache in ('memory', 'disk') or (cfg.cache == 'auto' and cfg.epochs > 1))
+
+
+def estimated_dtype(cfg, gpu) -> str:  # The arithmetic on this kind of GPU
+    if cfg.dtype != 'auto':
+        return cfg.dtype
+    return 'float32' if gpu in ('t4', 'v100') else 'bfloat16'  # those do not compute in bfloat16
+
 
 def assumptions(
-    cfg:FinetuneCfg,
-    gpus:int=1,      # As `cost` takes them
-    gpu:str='a100',
-    share:float=.35
-)->list:
+    cfg: FinetuneCfg,
+    gpus: int = 1,  # As `cost` takes them
+    gpu: str = 'a100',
+    share: float = 0.35,
+) -> list:
     "What an estimate takes for granted, in sentences"
-    whole = cfg.fsdp or zero_stage(cfg)==3
-    lines = [f"This is a lower bound: {gpus} {gpu} at {share:.0%} of the operations on the data sheet, all the time. Loading, decoding, validation, checkpoints and waiting for each other come on top.",
-             f"Arithmetic in {estimated_dtype(cfg, gpu)}. Text is four letters a token; padding is left out; records have as many frames as fit, and those that do not fit with one a shot are left out.",
-             "Memory is that of the longest record in every place of the batch, or of loading the whole model in float32 if that is more"+("; each GPU keeps a copy of the tower." if whole and keeps_features(cfg) else ".")]
-    if keeps_features(cfg): lines.append("The tower sees each frame once; its features are kept in memory or on disk, which the estimate of memory leaves out.")
-    elif not cfg.tower_lr: lines.append("The tower sees the frames anew at every step: features are not kept in one epoch, which reads them once, nor with --cache off.")
+    whole = cfg.fsdp or zero_stage(cfg) == 3
+    lines = [
+        f"This is a lower bound: {gpus} {gpu} at {share:.0%} of the operations on the data sheet, all the time. Loading, decoding, validation, checkpoints and waiting for each other come on top.",
+        f"Arithmetic in {estimated_dtype(cfg, gpu)}. Text is four letters a token; padding is left out; records have as many frames as fit, and those that do not fit with one a shot are left out.",
+        "Memory is that of the longest record in every place of the batch, or of loading the whole model in float32 if that is more"
+        + ("; each GPU keeps a copy of the tower." if whole and keeps_features(cfg) else "."),
+    ]
+    if keeps_features(cfg):
+        lines.append(
+            "The tower sees each frame once; its features are kept in memory or on disk, which the estimate of memory leaves out."
+        )
+    elif not cfg.tower_lr:
+        lines.append(
+            "The tower sees the frames anew at every step: features are not kept in one epoch, which reads them once, nor with --cache off."
+        )
     return lines
 
 # %% ../nbs/05_finetune.ipynb #05-033
 def told(
-    argv:list, # Words of a command line
-    names      # All settings
-)->set:
+    argv: list,  # Words of a command line
+    names,  # All settings
+) -> set:
     "The settings that a command line names, in full or by their beginning"
     said = [a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')]
-    return {n for s in said for n in names if n==s or (s not in names and n.startswith(s))}
+    return {n for s in said for n in names if n == s or (s not in names and n.startswith(s))}
+
 
 @command
 @delegates(FinetuneCfg)
 def main(
-    config:str='',         # JSON with settings, as a run saves it in finetune_cfg.json; what else is on the command line goes before it
-    estimate:bool=False,   # Train nothing: tell records, tokens, operations, memory, cache and hours
-    gpus:int=1,            # For the estimate: GPUs that share the work
-    gpu:str='a100',        # For the estimate: t4, v100, rtx4090, l40s, a100, h100
-    **kwargs
+    config: str = '',  # JSON with settings, as a run saves it in finetune_cfg.json; what else is on the command line goes before it
+    estimate: bool = False,  # Train nothing: tell records, tokens, operations, memory, cache and hours
+    gpus: int = 1,  # For the estimate: GPUs that share the work
+    gpu: str = 'a100',  # For the estimate: t4, v100, rtx4090, l40s, a100, h100
+    **kwargs,
 ):
     "Fine-tune a model on records"
-    cfg = read_cfg(config, **{k:kwargs[k] for k in told(sys.argv[1:], kwargs)}) if config else FinetuneCfg(**kwargs)
+    cfg = read_cfg(config, **{k: kwargs[k] for k in told(sys.argv[1:], kwargs)}) if config else FinetuneCfg(**kwargs)
     if estimate:
-        for k,v in cost(cfg, gpus, gpu).items(): print(f'{k:12}{v:>20,}' if type(v) is not bool else f'{k:12}{str(v):>20}')
+        for k, v in cost(cfg, gpus, gpu).items():
+            print(f'{k:12}{v:>20,}' if type(v) is not bool else f'{k:12}{str(v):>20}')
         print('\n'.join(assumptions(cfg, gpus, gpu)))
         return
     out = finetune(cfg)
-    if int(os.environ.get('RANK', 0))==0:
-        notes = read_json(out/'trained_on.json')
-        print(f"{out}: trained on {notes['records']} records ({len(notes['skipped'])} left out); loss.png and metrics.csv beside it")
-    if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
+    if int(os.environ.get('RANK', 0)) == 0:
+        notes = read_json(out / 'trained_on.json')
+        print(
+            f"{out}: trained on {notes['records']} records ({len(notes['skipped'])} left out); loss.png and metrics.csv beside it"
+        )
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

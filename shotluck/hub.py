@@ -18,183 +18,324 @@ from . import __version__
 from .files import content_mark, read_json
 
 # %% ../nbs/00e_hub.ipynb #00c-005
-TELLS = ['*.json', '*.jinja', '*.model', 'merges.txt']       # What says what a checkpoint is, and its tokenizer
+# What says what a checkpoint is, and its tokenizer
+TELLS = ['*.json', '*.jinja', '*.model', 'merges.txt']
 
-HTTPError = errors.HfHubHTTPError.__bases__[0]                # of the HTTP client that huggingface_hub happens to use
+# of the HTTP client that huggingface_hub happens to use
+HTTPError = errors.HfHubHTTPError.__bases__[0]
 
-def _why(e): # The hub's error in a few words
-    if isinstance(e, errors.GatedRepoError): return "it is gated: accept its terms on its page, then log in with `hf auth login`"
-    if isinstance(e, errors.RevisionNotFoundError): return "it has no such revision"
-    if isinstance(e, errors.RepositoryNotFoundError): return "there is no such repository, or it is private and you are not logged in (`hf auth login`)"
+
+def _why(e):  # The hub's error in a few words
+    if isinstance(e, errors.GatedRepoError):
+        return "it is gated: accept its terms on its page, then log in with `hf auth login`"
+    if isinstance(e, errors.RevisionNotFoundError):
+        return "it has no such revision"
+    if isinstance(e, errors.RepositoryNotFoundError):
+        return "there is no such repository, or it is private and you are not logged in (`hf auth login`)"
     if isinstance(e, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
-        if constants.is_offline_mode(): return "it is not in the cache, and HF_HUB_OFFLINE forbids to download it"
+        if constants.is_offline_mode():
+            return "it is not in the cache, and HF_HUB_OFFLINE forbids to download it"
         return f"the hub cannot be reached at {constants.ENDPOINT}, and it is not whole in the cache"
     return f"{type(e).__name__}: {' '.join(str(e).split())[:160]}"
 
+
 def _get(name, revision, patterns):
-    try: return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=['*/*']))
-    except errors.HFValidationError: raise ValueError(f"{name!r} is no name of a repository: wanted owner/name, or owner/name@revision") from None
-    except (HTTPError, OSError, ValueError) as e: raise ValueError(f"{name}{'@'+revision if revision else ''}: not to be had from the hub: {_why(e)}") from e
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=['*/*']))
+    except errors.HFValidationError:
+        raise ValueError(f"{name!r} is no name of a repository: wanted owner/name, or owner/name@revision") from None
+    except (HTTPError, OSError, ValueError) as e:
+        raise ValueError(f"{name}{'@' + revision if revision else ''}: not to be had from the hub: {_why(e)}") from e
+
 
 def fetch(
-    name:str,         # owner/name or owner/name@revision
-    weights:bool=True # The weights too, or only what tells what they are?
-)->Path:
+    name: str,  # owner/name or owner/name@revision
+    weights: bool = True,  # The weights too, or only what tells what they are?
+) -> Path:
     "The folder of a checkpoint from the hub; `ValueError` says in one line why not"
-    name,_,revision = str(name).partition('@')
+    name, _, revision = str(name).partition('@')
     folder = _get(name, revision or None, TELLS)
-    if weights and not list(_get(name, revision or None, TELLS+['*.safetensors']).glob('*.safetensors')): _get(name, revision or None, TELLS+['*.bin'])
+    if weights and not list(_get(name, revision or None, TELLS + ['*.safetensors']).glob('*.safetensors')):
+        _get(name, revision or None, TELLS + ['*.bin'])
     return folder
 
 # %% ../nbs/00e_hub.ipynb #00c-009c
-PRESETS = {'nano':'nano', '1.5b':'bczhou/TinyLLaVA-1.5B', '2.0b':'bczhou/TinyLLaVA-2.0B', '3.1b':'bczhou/TinyLLaVA-3.1B'}      # on the hub, but nano, which is in the package
+# on the hub, but nano, which is in the package
+PRESETS = {
+    'nano': 'nano',
+    '1.5b': 'bczhou/TinyLLaVA-1.5B',
+    '2.0b': 'bczhou/TinyLLaVA-2.0B',
+    '3.1b': 'bczhou/TinyLLaVA-3.1B',
+}
+
 
 def locate(
-    name,              # Preset, hub id (owner/name, owner/name@revision), or a folder
-    weights:bool=True  # From the hub: the weights too? Else only what tells what they are
-)->Path:
+    name,  # Preset, hub id (owner/name, owner/name@revision), or a folder
+    weights: bool = True,  # From the hub: the weights too? Else only what tells what they are
+) -> Path:
     "The folder of a checkpoint, downloaded if it is on the hub"
     name = str(name)
-    if name=='nano': return Path(str(package_files('shotluck')))/'data'/name
-    if Path(name).is_dir(): return Path(name)
-    if name not in PRESETS and len(name.split('@')[0].split('/'))!=2 or name.startswith(('.','/','~')):
-        raise ValueError(f"model {name!r} is neither a preset ({', '.join(PRESETS)}), nor a folder with a checkpoint, nor a name on the hub (owner/name)")
-    try: return fetch(PRESETS.get(name, name), weights)
-    except ValueError as e: raise ValueError(f"no folder of that name, and {e}" if '/' in name else str(e)) from e
+    if name == 'nano':
+        return Path(str(package_files('shotluck'))) / 'data' / name
+    if Path(name).is_dir():
+        return Path(name)
+    if name not in PRESETS and len(name.split('@')[0].split('/')) != 2 or name.startswith(('.', '/', '~')):
+        raise ValueError(
+            f"model {name!r} is neither a preset ({', '.join(PRESETS)}), nor a folder with a checkpoint, nor a name on the hub (owner/name)"
+        )
+    try:
+        return fetch(PRESETS.get(name, name), weights)
+    except ValueError as e:
+        raise ValueError(f"no folder of that name, and {e}" if '/' in name else str(e)) from e
 
 # %% ../nbs/00e_hub.ipynb #00c-009d
 def find_tower(
-    folder,           # The checkpoint's
-    config:dict,      # Its config.json
-    tower:str=None,   # Another one: folder or hub id; None: the one that the config names
-    weights:bool=True # From the hub: its weights too?
-)->Path:              # A folder with a config.json
+    folder,  # The checkpoint's
+    config: dict,  # Its config.json
+    tower: str = None,  # Another one: folder or hub id; None: the one that the config names
+    weights: bool = True,  # From the hub: its weights too?
+) -> Path:  # A folder with a config.json
     "Folder of the vision tower: as named if absolute, else below the checkpoint, beside it, below the working folder, or from the hub"
-    name,folder = tower or config.get('mm_vision_tower'),Path(folder)
-    if not isinstance(name, str) or not name.strip(): raise ValueError(f"{folder}: config.json names no vision tower (mm_vision_tower is {name!r})")
-    tries = [Path(name)] if tower or Path(name).is_absolute() else [folder/name, folder.absolute().parent/Path(name).name, Path(name)]
+    name, folder = tower or config.get('mm_vision_tower'), Path(folder)
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{folder}: config.json names no vision tower (mm_vision_tower is {name!r})")
+    tries = (
+        [Path(name)]
+        if tower or Path(name).is_absolute()
+        else [folder / name, folder.absolute().parent / Path(name).name, Path(name)]
+    )
     for p in tries:
-        if (p/'config.json').is_file(): return p
+        if (p / 'config.json').is_file():
+            return p
     why = f"{folder}: its vision tower {name!r} is not here; put it, with its config.json, into one of {', '.join(map(str, tries))}"
     try:
-        if name.count('/')==1 and not Path(name).is_absolute(): return fetch(name, weights)
-    except ValueError as e: why += f" ({e})"
+        if name.count('/') == 1 and not Path(name).is_absolute():
+            return fetch(name, weights)
+    except ValueError as e:
+        why += f" ({e})"
     raise ValueError(why)
 
 # %% ../nbs/00e_hub.ipynb #00c-009e
-def _named_base(folder): # As adapter_config.json has it
-    conf = read_json(folder/'adapter_config.json')
+def _named_base(folder):  # As adapter_config.json has it
+    conf = read_json(folder / 'adapter_config.json')
     base = conf.get('base_model_name_or_path') if isinstance(conf, dict) else None
-    if not isinstance(base, str) or not 0<len(base)<2000 or '\0' in base: raise ValueError(f"{folder}: adapter_config.json does not say which model it is for (base_model_name_or_path)")
+    if not isinstance(base, str) or not 0 < len(base) < 2000 or '\0' in base:
+        raise ValueError(f"{folder}: adapter_config.json does not say which model it is for (base_model_name_or_path)")
     return base
 
+
 def base_of(
-    folder # With adapter_config.json
-)->str:    # A preset, a folder, or a name on the hub
+    folder,  # With adapter_config.json
+) -> str:  # A preset, a folder, or a name on the hub
     "What an adapter was trained on; a relative path begins at the adapter's own folder, so that both can be moved together"
-    here,seen,first = Path(folder), set(), None
-    while True:                                                                          # down to what is no adapter, so that a loop is found before anything is loaded
+    here, seen, first = Path(folder), set(), None
+    while True:  # down to what is no adapter, so that a loop is found before anything is loaded
         here = Path(os.path.realpath(here))
-        if here in seen: raise ValueError(f"{folder}: adapter_config.json names a model that is trained on this adapter itself")
+        if here in seen:
+            raise ValueError(f"{folder}: adapter_config.json names a model that is trained on this adapter itself")
         seen.add(here)
         base = _named_base(here)
-        near = here/base
-        if near.is_dir(): base = str(near)
+        near = here / base
+        if near.is_dir():
+            base = str(near)
         first = first or base
-        if not (Path(base)/'adapter_config.json').is_file(): return first
+        if not (Path(base) / 'adapter_config.json').is_file():
+            return first
         here = base
 
+
 def chain_of(
-    name,             # Preset, hub id, or a folder
-    weights:bool=True # From the hub: the weights too?
-)->list:
+    name,  # Preset, hub id, or a folder
+    weights: bool = True,  # From the hub: the weights too?
+) -> list:
     "Folders of adapters, each followed by what it was trained on, down to a whole model; `ValueError` if there is no end"
     folders = [locate(name, weights)]
-    while (folders[-1]/'adapter_config.json').exists():
+    while (folders[-1] / 'adapter_config.json').exists():
         folder = locate(base_of(folders[-1]), weights)
-        if os.path.realpath(folder) in map(os.path.realpath, folders) or len(folders)>16:
-            raise ValueError(f"{folders[0]}: is trained on {folder}, which is trained on it again, or on too many others")
+        if os.path.realpath(folder) in map(os.path.realpath, folders) or len(folders) > 16:
+            raise ValueError(
+                f"{folders[0]}: is trained on {folder}, which is trained on it again, or on too many others"
+            )
         folders.append(folder)
     return folders
 
+
 def made_of(
-    name # Preset, hub id, or a folder
-)->list: # of texts; equal lists mean equal answers to equal prompts
+    name,  # Preset, hub id, or a folder
+) -> list:  # of texts; equal lists mean equal answers to equal prompts
     "All that a named model's words depend on: weights, settings, tokenizer and templates, of what it is trained on too, and the libraries that word prompts"
     out = [f'shotluck {__version__}']
-    for library in ('transformers','tokenizers','jinja2'):
-        try: out.append(f'{library} {version(library)}')
-        except PackageNotFoundError: out.append(f'{library} none')
+    for library in ('transformers', 'tokenizers', 'jinja2'):
+        try:
+            out.append(f'{library} {version(library)}')
+        except PackageNotFoundError:
+            out.append(f'{library} none')
     todo = chain_of(name)
     whole = todo[-1]
-    if (whole/'config.json').exists() and isinstance(conf := read_json(whole/'config.json'), dict) and conf.get('mm_vision_tower'): todo.append(find_tower(whole, conf))
-    for number,folder in enumerate(todo, 1):
-        out += [f'{number} {p.name} {_mark(p)}' for p in sorted({p for g in (*TELLS, '*.safetensors', '*.bin') for p in folder.glob(g) if p.is_file()})]
+    if (
+        (whole / 'config.json').exists()
+        and isinstance(conf := read_json(whole / 'config.json'), dict)
+        and conf.get('mm_vision_tower')
+    ):
+        todo.append(find_tower(whole, conf))
+    for number, folder in enumerate(todo, 1):
+        out += [
+            f'{number} {p.name} {_mark(p)}'
+            for p in sorted({p for g in (*TELLS, '*.safetensors', '*.bin') for p in folder.glob(g) if p.is_file()})
+        ]
     return out
 
-def _mark(path): # Of large files only pieces are read, so the time counts too
+
+def _mark(path):  # Of large files only pieces are read, so the time counts too
     size = path.stat().st_size
-    return f'{content_mark(path)} {path.stat().st_mtime_ns if size>1<<24 else ""}'
+    return f'{content_mark(path)} {path.stat().st_mtime_ns if size > 1 << 24 else ""}'
 
 # %% ../nbs/00e_hub.ipynb #00c-011
-NONCOMMERCIAL = 'cc-by-nc-sa-4.0'                            # Shot2Story's
-GOES_UP = ['*.safetensors', '*.safetensors.index.json', 'config.json', 'generation_config.json', 'preprocessor_config.json', 'adapter_config.json', 'chat_template.jinja',
-           'tokenizer*', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt']
+NONCOMMERCIAL = 'cc-by-nc-sa-4.0'  # Shot2Story's
+GOES_UP = [
+    '*.safetensors',
+    '*.safetensors.index.json',
+    'config.json',
+    'generation_config.json',
+    'preprocessor_config.json',
+    'adapter_config.json',
+    'chat_template.jinja',
+    'tokenizer*',
+    'special_tokens_map.json',
+    'added_tokens.json',
+    'vocab.json',
+    'merges.txt',
+]
 
-def _note(folder, name): return read_json(folder/f'{name}.json') if (folder/f'{name}.json').exists() else {}
-def _cell(x): return str(x).replace('|', '\\|').replace('<', '&lt;').replace('\n', ' ')
-def _table(head, rows): return '\n'.join(['| '+' | '.join(map(_cell, r))+' |' for r in [head, ['---']*len(head), *rows]])
+
+def _note(folder, name):
+    return read_json(folder / f'{name}.json') if (folder / f'{name}.json').exists() else {}
+
+
+def _cell(x):
+    return str(x).replace('|', '\\|').replace('<', '&lt;').replace('\n', ' ')
+
+
+def _table(head, rows):
+    return '\n'.join(['| ' + ' | '.join(map(_cell, r)) + ' |' for r in [head, ['---'] * len(head), *rows]])
+
 
 def model_card(
-    folder,           # Checkpoint, as `finetune` saved it
-    dataset:str='',   # What it was trained on, such as shot2story; empty: not known
-    license:str='',   # Its licence; empty: non-commercial, unless it was not trained here
-    scores:str=''     # Folder or scores.json of `evaluate`; empty: not scored
-)->str:
+    folder,  # Checkpoint, as `finetune` saved it
+    dataset: str = '',  # What it was trained on, such as shot2story; empty: not known
+    license: str = '',  # Its licence; empty: non-commercial, unless it was not trained here
+    scores: str = '',  # Folder or scores.json of `evaluate`; empty: not scored
+) -> str:
     "The card: what it was trained on, with which settings and scores, and its licence"
-    folder,data = Path(folder),dataset.strip().lower()
-    conf,on,cfg = read_json(folder/'adapter_config.json' if (folder/'adapter_config.json').exists() else folder/'config.json'), _note(folder, 'trained_on'), _note(folder, 'finetune_cfg')
+    folder, data = Path(folder), dataset.strip().lower()
+    conf, on, cfg = (
+        read_json(
+            folder / 'adapter_config.json' if (folder / 'adapter_config.json').exists() else folder / 'config.json'
+        ),
+        _note(folder, 'trained_on'),
+        _note(folder, 'finetune_cfg'),
+    )
     base = str(on.get('base') or conf.get('base_model_name_or_path') or '')
-    if Path(base).is_absolute(): base = Path(base).name
-    story = 'shot2story' in data.replace('-','').replace('_','') or 'shotluck-holmes' in base.lower()
-    if story and license and '-nc' not in license: raise ValueError(f"a model trained on Shot2Story is for non-commercial use only: wanted a licence such as {NONCOMMERCIAL}, got {license!r}")
+    if Path(base).is_absolute():
+        base = Path(base).name
+    story = 'shot2story' in data.replace('-', '').replace('_', '') or 'shotluck-holmes' in base.lower()
+    if story and license and '-nc' not in license:
+        raise ValueError(
+            f"a model trained on Shot2Story is for non-commercial use only: wanted a licence such as {NONCOMMERCIAL}, got {license!r}"
+        )
     strict = story or not license and (bool(on) or bool(dataset))
     license = license or (NONCOMMERCIAL if strict else 'other')
-    because = 'It was trained on Shot2Story, whose annotations are CC BY-NC-SA 4.0: for non-commercial use only.' if story else \
-              'What it was trained on was not told, so it takes the term of Shot2Story, for which it was made: for non-commercial use only.' if strict and not dataset else ''
-    head = ['---', f'license: {license}', 'library_name: shotluck', 'pipeline_tag: video-text-to-text', 'tags: [video-captioning, shotluck]', *(['datasets: [mhan/shot2story]'] if story else []), '---']
-    rows = [(k,v) for k,v in cfg.items() if k not in ('data','out','videos','model','quiet') and v not in ('', None)]
+    because = (
+        'It was trained on Shot2Story, whose annotations are CC BY-NC-SA 4.0: for non-commercial use only.'
+        if story
+        else 'What it was trained on was not told, so it takes the term of Shot2Story, for which it was made: for non-commercial use only.'
+        if strict and not dataset
+        else ''
+    )
+    head = [
+        '---',
+        f'license: {license}',
+        'library_name: shotluck',
+        'pipeline_tag: video-text-to-text',
+        'tags: [video-captioning, shotluck]',
+        *(['datasets: [mhan/shot2story]'] if story else []),
+        '---',
+    ]
+    rows = [
+        (k, v) for k, v in cfg.items() if k not in ('data', 'out', 'videos', 'model', 'quiet') and v not in ('', None)
+    ]
     if scores:
-        path = Path(scores)/'scores.json' if Path(scores).is_dir() else Path(scores)
+        path = Path(scores) / 'scores.json' if Path(scores).is_dir() else Path(scores)
         s = read_json(path)
         cols = list(s['scores'][0])
-        told = f"Protocol {_cell(s['protocol'])}, {s['n']} records (`{s['records']}`), 95 % intervals.\n\n"+_table(cols, [[f'{r[c]:.3f}' if isinstance(r[c], float) else r[c] for c in cols] for r in s['scores']])
-    else: told = 'Not scored.'
-    return '\n'.join([*head, '', f'# {_cell(folder.resolve().name)}', '', 'A vision-language model that tells what happens in a video, shot by shot. Load it with [shotluck](https://github.com/shotluck/shotluck): `load_model("owner/name")`.', '',
-        '## Trained on', '', f"{_cell(dataset or 'Not told.')}"+(f" {on['records']} records (ids `{on['ids']}`), from `{_cell(base)}`." if on else f' Base: `{_cell(base)}`.' if base else ''), '',
-        '## Settings', '', _table(['setting','value'], rows) if rows else 'Not trained with shotluck.', '', '## Scores', '', told, '', '## Licence', '', f'{license}. {because}'.strip(), ''])
+        told = f"Protocol {_cell(s['protocol'])}, {s['n']} records (`{s['records']}`), 95 % intervals.\n\n" + _table(
+            cols, [[f'{r[c]:.3f}' if isinstance(r[c], float) else r[c] for c in cols] for r in s['scores']]
+        )
+    else:
+        told = 'Not scored.'
+    return '\n'.join(
+        [
+            *head,
+            '',
+            f'# {_cell(folder.resolve().name)}',
+            '',
+            'A vision-language model that tells what happens in a video, shot by shot. Load it with [shotluck](https://github.com/shotluck/shotluck): `load_model("owner/name")`.',
+            '',
+            '## Trained on',
+            '',
+            f"{_cell(dataset or 'Not told.')}"
+            + (
+                f" {on['records']} records (ids `{on['ids']}`), from `{_cell(base)}`."
+                if on
+                else f' Base: `{_cell(base)}`.'
+                if base
+                else ''
+            ),
+            '',
+            '## Settings',
+            '',
+            _table(['setting', 'value'], rows) if rows else 'Not trained with shotluck.',
+            '',
+            '## Scores',
+            '',
+            told,
+            '',
+            '## Licence',
+            '',
+            f'{license}. {because}'.strip(),
+            '',
+        ]
+    )
 
 # %% ../nbs/00e_hub.ipynb #00c-013
 def push_to_hub(
-    folder,            # Checkpoint
-    name:str,          # owner/name on the hub; made if it is not there
-    dataset:str='',    # What it was trained on, such as shot2story; empty: not known
-    license:str='',    # Its licence; empty: non-commercial, unless it was not trained here
-    scores:str='',     # Folder or scores.json of `evaluate`; empty: not scored
-    private:bool=False # Only for you?
-)->str:
+    folder,  # Checkpoint
+    name: str,  # owner/name on the hub; made if it is not there
+    dataset: str = '',  # What it was trained on, such as shot2story; empty: not known
+    license: str = '',  # Its licence; empty: non-commercial, unless it was not trained here
+    scores: str = '',  # Folder or scores.json of `evaluate`; empty: not scored
+    private: bool = False,  # Only for you?
+) -> str:
     "Publish a checkpoint with its card, in one commit, so that it is there whole or not at all; returns the commit's sha"
     folder = Path(folder)
     card = model_card(folder, dataset, license, scores)
     files = sorted({p for g in GOES_UP for p in folder.glob(g) if p.is_file()})
-    if not any(p.suffix=='.safetensors' for p in files): raise ValueError(f"{folder}: holds no weights in safetensors, so there is nothing to publish")
+    if not any(p.suffix == '.safetensors' for p in files):
+        raise ValueError(f"{folder}: holds no weights in safetensors, so there is nothing to publish")
     api = HfApi()
     try:
         api.create_repo(name, private=private, exist_ok=True)
-        ops = [CommitOperationAdd(p.name, p) for p in files]+[CommitOperationAdd('README.md', card.encode())]
+        ops = [CommitOperationAdd(p.name, p) for p in files] + [CommitOperationAdd('README.md', card.encode())]
         return api.create_commit(name, ops, commit_message='Publish with shotluck').oid
-    except errors.HFValidationError: raise ValueError(f"{name!r} is no name of a repository: wanted owner/name") from None
+    except errors.HFValidationError:
+        raise ValueError(f"{name!r} is no name of a repository: wanted owner/name") from None
     except (HTTPError, errors.LocalTokenNotFoundError, OSError) as e:
         code = getattr(getattr(e, 'response', None), 'status_code', None)
-        why = 'you are not logged in, or may not write there (`hf auth login`)' if code in (401,403) else f'the hub cannot be reached at {constants.ENDPOINT}' if code is None and 'onnect' in repr(e) else _why(e)
+        why = (
+            'you are not logged in, or may not write there (`hf auth login`)'
+            if code in (401, 403)
+            else f'the hub cannot be reached at {constants.ENDPOINT}'
+            if code is None and 'onnect' in repr(e)
+            else _why(e)
+        )
         raise ValueError(f"{name}: could not be published: {why}") from e

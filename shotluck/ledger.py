@@ -18,72 +18,115 @@ from .video import read_pictures
 
 # %% ../nbs/02b_ledger.ipynb #02a-005
 def tally(
-    data,        # Folder with ledger.csv and records/
-    samples:int=24 # Records kept for the thumbnails
-)->dict: # rows, status, reasons, lengths, words, per_video, samples
+    data,  # Folder with ledger.csv and records/
+    samples: int = 24,  # Records kept for the thumbnails
+) -> dict:  # rows, status, reasons, lengths, words, per_video, samples
     "Counts of a converted dataset"
     data = Path(data)
-    status,reasons,example = defaultdict(Counter), Counter(), {}
-    with open(data/'ledger.csv', newline='', encoding='utf-8') as f:
+    status, reasons, example = defaultdict(Counter), Counter(), {}
+    with open(data / 'ledger.csv', newline='', encoding='utf-8') as f:
         for r in csv.DictReader(f):
-            r = {k:plain_cell(v) for k,v in r.items()}
+            r = {k: plain_cell(v) for k, v in r.items()}
             status[r['split'], r['task']][r['status']] += 1
-            if r['status']!='ok':
-                why = r['status'], ' '.join(w for w in r['reason'].split() if not any(c.isdigit() for c in w) and w.rstrip(':')!=r['video'])
+            if r['status'] != 'ok':
+                why = (
+                    r['status'],
+                    ' '.join(
+                        w
+                        for w in r['reason'].split()
+                        if not any(c.isdigit() for c in w) and w.rstrip(':') != r['video']
+                    ),
+                )
                 reasons[why] += 1
                 example.setdefault(why, (r['video'], r['reason']))
-    lengths,words,per_video,videos,kept,n = Counter(), defaultdict(Counter), Counter(), {}, [], 0
+    lengths, words, per_video, videos, kept, n = Counter(), defaultdict(Counter), Counter(), {}, [], 0
     rng = np.random.default_rng(0)
-    for f in sorted((data/'records').glob('[!.]*.jsonl')):
+    for f in sorted((data / 'records').glob('[!.]*.jsonl')):
         with open(f, encoding='utf-8') as lines:
             for l in lines:
                 r = json.loads(l)
-                words[r['task']][min(len(r['conversations'][1]['value'].split())//5*5, 300)] += 1
-                if r['task']=='caption':
-                    a,b = r['seconds'][0] or (0,0)
-                    lengths[min(int(b-a), 60)] += 1
-                    videos[r['video']] = videos.get(r['video'], 0)+1
-                    n += 1                                                    # every caption has the same chance to be shown
-                    if len(kept)<samples: kept.append(r)
-                    elif (k := int(rng.integers(n)))<samples: kept[k] = r
-    for k in videos.values(): per_video[min(k, 30)] += 1
-    return dict(status=status, reasons=[(s,why,k,*example[s,why]) for (s,why),k in reasons.most_common(200)], lengths=lengths, words=words, per_video=per_video, samples=kept)
+                words[r['task']][min(len(r['conversations'][1]['value'].split()) // 5 * 5, 300)] += 1
+                if r['task'] == 'caption':
+                    a, b = r['seconds'][0] or (0, 0)
+                    lengths[min(int(b - a), 60)] += 1
+                    videos[r['video']] = videos.get(r['video'], 0) + 1
+                    n += 1  # every caption has the same chance to be shown
+                    if len(kept) < samples:
+                        kept.append(r)
+                    elif (k := int(rng.integers(n))) < samples:
+                        kept[k] = r
+    for k in videos.values():
+        per_video[min(k, 30)] += 1
+    return dict(
+        status=status,
+        reasons=[(s, why, k, *example[s, why]) for (s, why), k in reasons.most_common(200)],
+        lengths=lengths,
+        words=words,
+        per_video=per_video,
+        samples=kept,
+    )
 
 # %% ../nbs/02b_ledger.ipynb #02a-007
 def bars(
-    counts,        # {x: how many}
-    step:int=1,    # Distance of two xs
-    unit:str=''    # Of x
-)->str:            # SVG
+    counts,  # {x: how many}
+    step: int = 1,  # Distance of two xs
+    unit: str = '',  # Of x
+) -> str:  # SVG
     "A histogram"
-    if not counts: return '<p class=none>nothing to show</p>'
-    xs,top = list(range(0, max(counts)+step, step)), max(counts.values())
-    w = 520/len(xs)
-    boxes = ''.join(f'<rect x="{30+i*w:.1f}" y="{110-100*counts.get(x,0)/top:.1f}" width="{max(w-1, .5):.1f}" height="{100*counts.get(x,0)/top:.1f}"><title>{x} {unit}: {counts.get(x,0):,}</title></rect>' for i,x in enumerate(xs))
-    every = max(1, len(xs)//8)
-    ticks = ''.join(f'<text x="{30+i*w+w/2:.1f}" y="128">{x}</text>' for i,x in enumerate(xs) if i%every==0)
+    if not counts:
+        return '<p class=none>nothing to show</p>'
+    xs, top = list(range(0, max(counts) + step, step)), max(counts.values())
+    w = 520 / len(xs)
+    boxes = ''.join(
+        f'<rect x="{30 + i * w:.1f}" y="{110 - 100 * counts.get(x, 0) / top:.1f}" width="{max(w - 1, 0.5):.1f}" height="{100 * counts.get(x, 0) / top:.1f}"><title>{x} {unit}: {counts.get(x, 0):,}</title></rect>'
+        for i, x in enumerate(xs)
+    )
+    every = max(1, len(xs) // 8)
+    ticks = ''.join(
+        f'<text x="{30 + i * w + w / 2:.1f}" y="128">{x}</text>' for i, x in enumerate(xs) if i % every == 0
+    )
     return f'<svg viewBox="0 -12 560 146" role="img"><text class="top" x="30" y="4">{top:,}</text>{boxes}<line x1="30" x2="552" y1="110" y2="110"/>{ticks}</svg>'
 
 # %% ../nbs/02b_ledger.ipynb #02a-010
-def _thumb(videos, rec): # The middle of a shot
-    s,e = rec['shots'][0]
-    return data_uri(jpeg(read_pictures(inside(videos, rec['video']), [(s+e)//2], 240)[0]))
+def _thumb(videos, rec):  # The middle of a shot
+    s, e = rec['shots'][0]
+    return data_uri(jpeg(read_pictures(inside(videos, rec['video']), [(s + e) // 2], 240)[0]))
+
 
 def write_report(
-    data,           # Folder with ledger.csv and records/; report.html goes there
-    videos,         # Folder of the videos
-    samples:int=24, # Thumbnails
-    quiet:bool=False# No progress bar?
-)->Path:            # report.html
+    data,  # Folder with ledger.csv and records/; report.html goes there
+    videos,  # Folder of the videos
+    samples: int = 24,  # Thumbnails
+    quiet: bool = False,  # No progress bar?
+) -> Path:  # report.html
     "Write the page"
     t = tally(data, samples)
     total = sum((c for c in t['status'].values()), Counter())
-    names = sorted(total, key=lambda s: (s!='ok', -total[s]))
-    thumbs = [dict(id=r['id'], text=r['conversations'][1]['value'][:160], **(dict(img='', why=str(x)[:100]) if isinstance(x, Exception) else dict(img=x)))
-              for r,x in bulk(partial(_thumb, str(videos)), t['samples'], timeout=60, desc='thumbnails', quiet=quiet)]
-    charts = [('Shots by length, seconds (the last bar holds all longer ones)', bars(t['lengths'], 1, 's')), ('Videos by number of captioned shots', bars(t['per_video'], 1, 'shots'))]
-    charts += [(f'{task}: words in the answer', bars(c, 5, 'words')) for task,c in sorted(t['words'].items())]
-    page = fill('ledger.html', ok=total['ok'], total=total.total(), videos=sum(t['per_video'].values()), all=[(s,total[s]) for s in names], names=names, rows=sorted(t['status'].items()),
-                charts=charts, thumbs=thumbs, reasons=t['reasons'])
-    write_text(out := Path(data)/'report.html', page)
+    names = sorted(total, key=lambda s: (s != 'ok', -total[s]))
+    thumbs = [
+        dict(
+            id=r['id'],
+            text=r['conversations'][1]['value'][:160],
+            **(dict(img='', why=str(x)[:100]) if isinstance(x, Exception) else dict(img=x)),
+        )
+        for r, x in bulk(partial(_thumb, str(videos)), t['samples'], timeout=60, desc='thumbnails', quiet=quiet)
+    ]
+    charts = [
+        ('Shots by length, seconds (the last bar holds all longer ones)', bars(t['lengths'], 1, 's')),
+        ('Videos by number of captioned shots', bars(t['per_video'], 1, 'shots')),
+    ]
+    charts += [(f'{task}: words in the answer', bars(c, 5, 'words')) for task, c in sorted(t['words'].items())]
+    page = fill(
+        'ledger.html',
+        ok=total['ok'],
+        total=total.total(),
+        videos=sum(t['per_video'].values()),
+        all=[(s, total[s]) for s in names],
+        names=names,
+        rows=sorted(t['status'].items()),
+        charts=charts,
+        thumbs=thumbs,
+        reasons=t['reasons'],
+    )
+    write_text(out := Path(data) / 'report.html', page)
     return out

@@ -20,7 +20,18 @@ import numpy as np, torch, transformers
 from fastcore.basics import patch
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoTokenizer, DynamicCache, GenerationConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PhiConfig, PreTrainedConfig, SiglipVisionConfig, StableLmConfig
+from transformers import (
+    AutoTokenizer,
+    DynamicCache,
+    GenerationConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    PhiConfig,
+    PreTrainedConfig,
+    SiglipVisionConfig,
+    StableLmConfig,
+)
 from transformers.generation.logits_process import TopPLogitsWarper
 from transformers.models.llava.modeling_llava import LlavaCausalLMOutputWithPast, LlavaMultiModalProjector
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -28,555 +39,870 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from .files import because, read_json, reading, supervised, write_json
 from .hub import PRESETS, base_of, chain_of, locate
 
-_all_ = ['PRESETS','locate'] # stand here too
+_all_ = ['PRESETS', 'locate']  # stand here too
 
 # %% ../nbs/04_model.ipynb #04-005
 def pool_tokens(
-    x:torch.Tensor, # T (g·g) Dv: a row of tokens for each frame, in reading order
-    k:int           # Side of the squares that become one token; divides g
-)->torch.Tensor:    # T (g/k)² Dv
+    x: torch.Tensor,  # T (g·g) Dv: a row of tokens for each frame, in reading order
+    k: int,  # Side of the squares that become one token; divides g
+) -> torch.Tensor:  # T (g/k)² Dv
     "Means of k×k neighbours on the grid of patches"
-    if k==1: return x
-    T,N,D = x.shape
-    g = int(N**.5)
-    if g*g!=N or g%k: raise ValueError(f"pooling by {k} needs a square grid whose side it divides; got {N} patches, side {N**.5:g}")
-    return x.view(T, g//k, k, g//k, k, D).mean((2,4)).flatten(1, 2)
+    if k == 1:
+        return x
+    T, N, D = x.shape
+    g = int(N**0.5)
+    if g * g != N or g % k:
+        raise ValueError(f"pooling by {k} needs a square grid whose side it divides; got {N} patches, side {N**0.5:g}")
+    return x.view(T, g // k, k, g // k, k, D).mean((2, 4)).flatten(1, 2)
+
 
 class PooledProjector(LlavaMultiModalProjector):
     "LLaVA's projector, after pooling; with `change` in the config it also takes how a frame differs from the first one of its shot"
+
     def __init__(self, config):
         super().__init__(config)
-        self.pool,self.change = getattr(config, 'pool', 1),getattr(config, 'change', False)
-        g = config.vision_config.image_size//config.vision_config.patch_size
-        if not isinstance(self.pool, int) or self.pool<1 or g%self.pool: raise ValueError(f"pooling by {self.pool!r} needs a grid whose side it divides, this one is {g}×{g} patches")
-        if self.change: self.linear_1 = nn.Linear(2*self.linear_1.in_features, self.linear_1.out_features, self.linear_1.bias is not None)
-    def forward(self, image_features): return self.project(pool_tokens(image_features, self.pool))
-    def project(self, pooled, first=None): # T N Dv, and for each frame the number of its shot's first -> T N D
-        pooled = pooled.to(self.linear_1.weight.dtype)                                            # features are kept in a precision of their own
-        return super().forward(torch.cat([pooled, pooled-pooled[first]], -1) if self.change else pooled)
+        self.pool, self.change = getattr(config, 'pool', 1), getattr(config, 'change', False)
+        g = config.vision_config.image_size // config.vision_config.patch_size
+        if not isinstance(self.pool, int) or self.pool < 1 or g % self.pool:
+            raise ValueError(
+                f"pooling by {self.pool!r} needs a grid whose side it divides, this one is {g}×{g} patches"
+            )
+        if self.change:
+            self.linear_1 = nn.Linear(
+                2 * self.linear_1.in_features, self.linear_1.out_features, self.linear_1.bias is not None
+            )
+
+    def forward(self, image_features):
+        return self.project(pool_tokens(image_features, self.pool))
+
+    def project(self, pooled, first=None):  # T N Dv, and for each frame the number of its shot's first -> T N D
+        # features are kept in a precision of their own
+        pooled = pooled.to(self.linear_1.weight.dtype)
+        return super().forward(torch.cat([pooled, pooled - pooled[first]], -1) if self.change else pooled)
+
 
 def first_frames(
-    input_ids:torch.Tensor, # B L
-    image_token:int,        # Id of `<image>`
-    n:int                   # Tokens a frame
-)->torch.Tensor:            # T: for each frame, the number of the one that its shot begins with
+    input_ids: torch.Tensor,  # B L
+    image_token: int,  # Id of `<image>`
+    n: int,  # Tokens a frame
+) -> torch.Tensor:  # T: for each frame, the number of the one that its shot begins with
     "Frames without a word between them are one shot"
-    image = input_ids==image_token
-    begins = (image & ~nn.functional.pad(image[:,:-1], (1,0)))[image]
-    return begins.nonzero()[:,0][begins.cumsum(0)-1][::n]//n
+    image = input_ids == image_token
+    begins = (image & ~nn.functional.pad(image[:, :-1], (1, 0)))[image]
+    return begins.nonzero()[:, 0][begins.cumsum(0) - 1][::n] // n
 
 # %% ../nbs/04_model.ipynb #04-008
-def look_at_once(config)->int:
+def look_at_once(config) -> int:
     "Frames that the tower sees at a time: 16 small ones, fewer of many patches; more at a time would take memory and save no time"
     v = config.vision_config
-    return max(1, min(16, 9216//(v.image_size//v.patch_size)**2))
+    return max(1, min(16, 9216 // (v.image_size // v.patch_size) ** 2))
+
 
 class VideoLlava(LlavaForConditionalGeneration):
     "LLaVA with pooling; takes `pixel_values` [T, 3, S, S], or the tower's pooled `image_features` [T, N, Dv]"
+
     def __init__(self, config):
         super().__init__(config)
         self.model.multi_modal_projector = PooledProjector(config)
         self.post_init()
 
     @property
-    def tokens_per_frame(self): # N
+    def tokens_per_frame(self):  # N
         v = self.config.vision_config
-        return (v.image_size//v.patch_size//getattr(self.config, 'pool', 1))**2
+        return (v.image_size // v.patch_size // getattr(self.config, 'pool', 1)) ** 2
 
     @property
-    def frames(self): # Budget of frames for one shot, as it was trained; several shots have twice that
+    def frames(self):  # Budget of frames for one shot, as it was trained; several shots have twice that
         return getattr(self.config, 'frames', 0) or 8
 
-    def tower_features(self, pixel_values): # T 3 S S -> T N Dv
+    def tower_features(self, pixel_values):  # T 3 S S -> T N Dv
         "What the frozen part sees: the tower's features, pooled"
-        layer,tower = self.config.vision_feature_layer,self.model.vision_tower
-        pixel_values = pixel_values.to(tower.embeddings.patch_embedding.weight.dtype)             # a frozen tower may be in half precision beside a trained language model
-        if layer==-1: hidden = tower.encoder(inputs_embeds=tower.embeddings(pixel_values)).last_hidden_state      # before the final norm; nothing else is kept
-        else: hidden = tower(pixel_values, output_hidden_states=True).hidden_states[layer]
+        layer, tower = self.config.vision_feature_layer, self.model.vision_tower
+        # a frozen tower may be in half precision beside a trained language model
+        pixel_values = pixel_values.to(tower.embeddings.patch_embedding.weight.dtype)
+        # before the final norm; nothing else is kept
+        if layer == -1:
+            hidden = tower.encoder(inputs_embeds=tower.embeddings(pixel_values)).last_hidden_state
+        else:
+            hidden = tower(pixel_values, output_hidden_states=True).hidden_states[layer]
         return pool_tokens(hidden, self.model.multi_modal_projector.pool)
 
     @torch.no_grad()
-    def see(self, frames): # uint8 T S S 3 -> T N Dv
+    def see(self, frames):  # uint8 T S S 3 -> T N Dv
         "What the tower sees of many frames, on the CPU"
-        return torch.cat([self.tower_features(preprocess(f, self)).cpu() for f in np.array_split(frames, -(-len(frames)//look_at_once(self.config)))])
+        return torch.cat(
+            [
+                self.tower_features(preprocess(f, self)).cpu()
+                for f in np.array_split(frames, -(-len(frames) // look_at_once(self.config)))
+            ]
+        )
 
-    def embed(self, input_ids, image_features=None, pixel_values=None): # B L -> B L D
+    def embed(self, input_ids, image_features=None, pixel_values=None):  # B L -> B L D
         "Word embeddings, with the projected frames in place of the image tokens, in order"
         x = self.get_input_embeddings()(input_ids)
-        if pixel_values is not None: image_features = self.tower_features(pixel_values)
-        if image_features is None: return x
+        if pixel_values is not None:
+            image_features = self.tower_features(pixel_values)
+        if image_features is None:
+            return x
         projector = self.model.multi_modal_projector
         first = first_frames(input_ids, self.config.image_token_id, self.tokens_per_frame) if projector.change else None
         frames = projector.project(image_features, first).to(x.dtype)
         return x.masked_scatter(self.model.get_placeholder_mask(input_ids, x, frames), frames)
 
-    def forward(self, input_ids=None, image_features=None, pixel_values=None, labels=None, num_items_in_batch=None, per_record=False, logits_to_keep=0, **kw):
-        if image_features is None and pixel_values is None and labels is None: return super().forward(input_ids=input_ids, logits_to_keep=logits_to_keep, **kw)
+    def forward(
+        self,
+        input_ids=None,
+        image_features=None,
+        pixel_values=None,
+        labels=None,
+        num_items_in_batch=None,
+        per_record=False,
+        logits_to_keep=0,
+        **kw,
+    ):
+        if image_features is None and pixel_values is None and labels is None:
+            return super().forward(input_ids=input_ids, logits_to_keep=logits_to_keep, **kw)
         x = self.embed(input_ids, image_features, pixel_values)
-        if labels is None: return super().forward(inputs_embeds=x, logits_to_keep=logits_to_keep, **kw)
-        h = self.model(inputs_embeds=x, **kw).last_hidden_state                                   # B L D
-        target = nn.functional.pad(labels[:,1:], (0,1), value=-100)
-        at = target!=-100
-        logits = self.lm_head(h[at]).float()[:,:getattr(self.config, 'words', None)]               # answer tokens × V; a row added for `<image>` is no word
-        if per_record: # each record's own mean
+        if labels is None:
+            return super().forward(inputs_embeds=x, logits_to_keep=logits_to_keep, **kw)
+        h = self.model(inputs_embeds=x, **kw).last_hidden_state  # B L D
+        target = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
+        at = target != -100
+        # answer tokens × V; a row added for `<image>` is no word
+        logits = self.lm_head(h[at]).float()[:, : getattr(self.config, 'words', None)]
+        if per_record:  # each record's own mean
             each = nn.functional.cross_entropy(logits, target[at], reduction='none')
-            loss = (each/at.sum(1)[at.nonzero()[:,0]]).sum()
-        else: loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')
-        loss = loss/(at.sum() if num_items_in_batch is None else num_items_in_batch)
+            loss = (each / at.sum(1)[at.nonzero()[:, 0]]).sum()
+        else:
+            loss = nn.functional.cross_entropy(logits, target[at], reduction='sum')
+        loss = loss / (at.sum() if num_items_in_batch is None else num_items_in_batch)
         return LlavaCausalLMOutputWithPast(loss=loss, logits=logits)
 
 # %% ../nbs/04_model.ipynb #04-008b
-@torch.no_grad()                                                                     # not inference_mode: ZeRO-3 gathers weights on the way, and trains with them later
+@torch.no_grad()  # not inference_mode: ZeRO-3 gathers weights on the way, and trains with them later
 def generate(
-    model, tokenizer,
-    batch:dict,     # input_ids and attention_mask: B L, padded on the left
-    image_features, # T N Dv, of all records in order
-    max_tokens:int, # Of each answer
-    temperature:float=0,# 0: greedy; else words are drawn, 1 as the model gives them
-    top_p:float=1,  # Draw among the likeliest words that have this share of the probability
-    seed:int=0,     # The same seed draws the same words for the same batch
-    ended:list=None # Takes for each answer whether it came to an end, or was cut at `max_tokens`
-)->list:            # B texts
+    model,
+    tokenizer,
+    batch: dict,  # input_ids and attention_mask: B L, padded on the left
+    image_features,  # T N Dv, of all records in order
+    max_tokens: int,  # Of each answer
+    temperature: float = 0,  # 0: greedy; else words are drawn, 1 as the model gives them
+    top_p: float = 1,  # Draw among the likeliest words that have this share of the probability
+    seed: int = 0,  # The same seed draws the same words for the same batch
+    ended: list = None,  # Takes for each answer whether it came to an end, or was cut at `max_tokens`
+) -> list:  # B texts
     "Greedy or sampled answers; a row that has ended leaves the batch. Of the checkpoint's generation_config only `eos_token_id` and `suppress_tokens` count"
-    how,device = model.generation_config,model.device
-    ends = torch.tensor([how.eos_token_id] if isinstance(how.eos_token_id, int) else how.eos_token_id or [], device=device)
+    how, device = model.generation_config, model.device
+    ends = torch.tensor(
+        [how.eos_token_id] if isinstance(how.eos_token_id, int) else how.eos_token_id or [], device=device
+    )
     rng = torch.Generator(device).manual_seed(seed) if temperature else None
-    mask,x = batch['attention_mask'], model.embed(batch['input_ids'], image_features)
-    at,cache = (mask.cumsum(1)-1).clamp(min=0), DynamicCache(config=model.config.text_config)
-    rows,said = list(range(len(mask))), [[] for _ in mask]
+    mask, x = batch['attention_mask'], model.embed(batch['input_ids'], image_features)
+    at, cache = (mask.cumsum(1) - 1).clamp(min=0), DynamicCache(config=model.config.text_config)
+    rows, said = list(range(len(mask))), [[] for _ in mask]
     for _ in range(max_tokens):
-        logits = model(inputs_embeds=x, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:,-1].float()  # B V
-        logits[:,how.suppress_tokens or []] = -torch.inf
-        ids = torch.multinomial(TopPLogitsWarper(top_p)(None, logits/temperature).softmax(1), 1, generator=rng)[:,0] if temperature else logits.argmax(1)
-        for r,t in zip(rows, ids.tolist()): said[r].append(t)
-        on = (~torch.isin(ids, ends)).nonzero()[:,0]
-        if not len(on): break
-        if len(on)<len(rows):
+        # B V
+        logits = (
+            model(
+                inputs_embeds=x,
+                attention_mask=mask,
+                position_ids=at,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            .logits[:, -1]
+            .float()
+        )
+        logits[:, how.suppress_tokens or []] = -torch.inf
+        ids = (
+            torch.multinomial(TopPLogitsWarper(top_p)(None, logits / temperature).softmax(1), 1, generator=rng)[:, 0]
+            if temperature
+            else logits.argmax(1)
+        )
+        for r, t in zip(rows, ids.tolist()):
+            said[r].append(t)
+        on = (~torch.isin(ids, ends)).nonzero()[:, 0]
+        if not len(on):
+            break
+        if len(on) < len(rows):
             cache.batch_select_indices(on)
-            rows,mask,at,ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
-        mask,at,x = nn.functional.pad(mask, (0,1), value=1), at[:,-1:]+1, model.get_input_embeddings()(ids)[:,None]
-    if ended is not None: ended += [bool(s) and s[-1] in ends.tolist() for s in said]
+            rows, mask, at, ids = [rows[i] for i in on.tolist()], mask[on], at[on], ids[on]
+        mask, at, x = (
+            nn.functional.pad(mask, (0, 1), value=1),
+            at[:, -1:] + 1,
+            model.get_input_embeddings()(ids)[:, None],
+        )
+    if ended is not None:
+        ended += [bool(s) and s[-1] in ends.tolist() for s in said]
     return [t.strip() for t in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 # %% ../nbs/04_model.ipynb #04-010
 def make_config(
-    vision:dict,     # SiglipVisionConfig's settings
-    text:dict,       # LlamaConfig's settings
-    image_token:int, # Id of `<image>`
-    pool:int=1,      # Side of the squares of patches that become one token
-    **kw
-)->LlavaConfig:
+    vision: dict,  # SiglipVisionConfig's settings
+    text: dict,  # LlamaConfig's settings
+    image_token: int,  # Id of `<image>`
+    pool: int = 1,  # Side of the squares of patches that become one token
+    **kw,
+) -> LlavaConfig:
     "Settings of a small model of our own"
     text = LlamaConfig(**text)
-    return LlavaConfig(vision_config=SiglipVisionConfig(vision_use_head=False, **vision), text_config=text, image_token_id=image_token, vision_feature_layer=-1,
-                       vision_feature_select_strategy='full', tie_word_embeddings=text.tie_word_embeddings, pool=pool,
-                       image_mean=[.5]*3, image_std=[.5]*3, **kw)
+    return LlavaConfig(
+        vision_config=SiglipVisionConfig(vision_use_head=False, **vision),
+        text_config=text,
+        image_token_id=image_token,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy='full',
+        tie_word_embeddings=text.tie_word_embeddings,
+        pool=pool,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+        **kw,
+    )
 
 # %% ../nbs/04_model.ipynb #04-014b
 def picture_settings(
-    pre:dict, # A preprocessor_config.json
-    size:int  # Side that the tower takes
-)->dict:      # image_mean, image_std: of x/255
+    pre: dict,  # A preprocessor_config.json
+    size: int,  # Side that the tower takes
+) -> dict:  # image_mean, image_std: of x/255
     "What to do to pictures; `ValueError` if it is made for pictures of another size"
     told = pre.get('size') or {}
-    sides = {v for k,v in told.items() if k in ('height','width','shortest_edge')} if isinstance(told, dict) else {told}
-    if sides-{size}: raise ValueError(f"preprocessor_config.json is for pictures of {max(sides-{size})}, the tower takes {size}")
-    mean,std = (pre.get(k) or [.5]*3 for k in ('image_mean','image_std'))
-    if pre.get('do_normalize') is False: mean,std = [0.]*3, [1.]*3
-    k = 255*(pre.get('rescale_factor', 1/255) if pre.get('do_rescale', True) else 1)               # (255·f·x - mean)/std = (x - mean/k)/(std/k)
-    if len(mean)!=3 or len(std)!=3 or not k or not all(std): raise ValueError(f"preprocessor_config.json: mean {mean}, std {std} and scale {k/255:g} are not to be used")
-    return dict(image_mean=[m/k for m in mean], image_std=[s/k for s in std])
+    sides = (
+        {v for k, v in told.items() if k in ('height', 'width', 'shortest_edge')} if isinstance(told, dict) else {told}
+    )
+    if sides - {size}:
+        raise ValueError(f"preprocessor_config.json is for pictures of {max(sides - {size})}, the tower takes {size}")
+    mean, std = (pre.get(k) or [0.5] * 3 for k in ('image_mean', 'image_std'))
+    if pre.get('do_normalize') is False:
+        mean, std = [0.0] * 3, [1.0] * 3
+    # (255·f·x - mean)/std = (x - mean/k)/(std/k)
+    k = 255 * (pre.get('rescale_factor', 1 / 255) if pre.get('do_rescale', True) else 1)
+    if len(mean) != 3 or len(std) != 3 or not k or not all(std):
+        raise ValueError(f"preprocessor_config.json: mean {mean}, std {std} and scale {k / 255:g} are not to be used")
+    return dict(image_mean=[m / k for m in mean], image_std=[s / k for s in std])
 
-def picture_config(config)->dict:
+
+def picture_config(config) -> dict:
     "The same as a `preprocessor_config.json`"
     size = config.vision_config.image_size
-    return dict(image_processor_type='SiglipImageProcessor', do_resize=True, size=dict(height=size, width=size), do_rescale=True, rescale_factor=1/255, do_normalize=True,
-                image_mean=config.image_mean, image_std=config.image_std, letterbox=127)
+    return dict(
+        image_processor_type='SiglipImageProcessor',
+        do_resize=True,
+        size=dict(height=size, width=size),
+        do_rescale=True,
+        rescale_factor=1 / 255,
+        do_normalize=True,
+        image_mean=config.image_mean,
+        image_std=config.image_std,
+        letterbox=127,
+    )
+
 
 @patch
-def save_pretrained(self:VideoLlava, folder, **kw):
+def save_pretrained(self: VideoLlava, folder, **kw):
     "Weights and settings, and beside them a `preprocessor_config.json` that says what pictures it takes"
     LlavaForConditionalGeneration.save_pretrained(self, folder, **kw)
-    if kw.get('is_main_process', True): write_json(Path(folder)/'preprocessor_config.json', picture_config(self.config))
+    if kw.get('is_main_process', True):
+        write_json(Path(folder) / 'preprocessor_config.json', picture_config(self.config))
 
 # %% ../nbs/04_model.ipynb #04-015
 def preprocess(
-    frames, # uint8 [T, S, S, 3], as `read_frames` gives them
-    model   # Whose config has image_mean and image_std
-)->torch.Tensor: # T 3 S S, of the model's dtype, on its device
+    frames,  # uint8 [T, S, S, 3], as `read_frames` gives them
+    model,  # Whose config has image_mean and image_std
+) -> torch.Tensor:  # T 3 S S, of the model's dtype, on its device
     "(x/255 - mean)/std, with the checkpoint's own mean and std"
     x = torch.as_tensor(frames)
     S = model.config.vision_config.image_size
-    if x.dtype!=torch.uint8 or x.ndim!=4 or tuple(x.shape[1:])!=(S,S,3): raise ValueError(f"frames must be uint8 [T, {S}, {S}, 3], got {x.dtype} {list(x.shape)}")
-    mean,std = (torch.tensor(getattr(model.config, k), device=model.device).view(3,1,1) for k in ('image_mean','image_std'))
-    return ((x.to(model.device).permute(0,3,1,2)/255-mean)/std).to(model.dtype)
+    if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) != (S, S, 3):
+        raise ValueError(f"frames must be uint8 [T, {S}, {S}, 3], got {x.dtype} {list(x.shape)}")
+    mean, std = (
+        torch.tensor(getattr(model.config, k), device=model.device).view(3, 1, 1) for k in ('image_mean', 'image_std')
+    )
+    return ((x.to(model.device).permute(0, 3, 1, 2) / 255 - mean) / std).to(model.dtype)
 
 # %% ../nbs/04_model.ipynb #04-017b
-MOST = dict(num_hidden_layers=256, hidden_size=1<<16, intermediate_size=1<<19, num_attention_heads=1<<10, num_key_value_heads=1<<10, head_dim=1<<12,
-            vocab_size=1<<22, words=1<<22, max_position_embeddings=1<<24, image_size=1<<12, patch_size=1<<10, num_channels=1<<4, pool=1<<10, frames=1<<16)
+MOST = dict(
+    num_hidden_layers=256,
+    hidden_size=1 << 16,
+    intermediate_size=1 << 19,
+    num_attention_heads=1 << 10,
+    num_key_value_heads=1 << 10,
+    head_dim=1 << 12,
+    vocab_size=1 << 22,
+    words=1 << 22,
+    max_position_embeddings=1 << 24,
+    image_size=1 << 12,
+    patch_size=1 << 10,
+    num_channels=1 << 4,
+    pool=1 << 10,
+    frames=1 << 16,
+)
+
 
 def check_config(
-    config,                # A config.json from a stranger
-    what:str='config.json' # Names it, for the message
-)->dict:                   # The same
+    config,  # A config.json from a stranger
+    what: str = 'config.json',  # Names it, for the message
+) -> dict:  # The same
     "Are its sizes such as a model may have? `ValueError` names the field that is none"
-    if not isinstance(config, dict): raise ValueError(f"{what}: settings by name were expected, got a {type(config).__name__}")
-    for key,value in config.items():
-        if isinstance(value, dict): check_config(value, f'{what}, {key[:40]}')
-        if isinstance(value, float) and not math.isfinite(value): raise ValueError(f"{what}: {key[:40]} is {value}")
-        if key not in MOST or value is None: continue
-        least = int(key!='frames')
+    if not isinstance(config, dict):
+        raise ValueError(f"{what}: settings by name were expected, got a {type(config).__name__}")
+    for key, value in config.items():
+        if isinstance(value, dict):
+            check_config(value, f'{what}, {key[:40]}')
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{what}: {key[:40]} is {value}")
+        if key not in MOST or value is None:
+            continue
+        least = int(key != 'frames')
         whole_number = isinstance(value, int) and not isinstance(value, bool)
-        if not whole_number or not least<=value<=MOST[key]: raise ValueError(f"{what}: {key} must be a whole number from {least} to {MOST[key]:,}, got {str(value)[:40]!r}")
+        if not whole_number or not least <= value <= MOST[key]:
+            raise ValueError(
+                f"{what}: {key} must be a whole number from {least} to {MOST[key]:,}, got {str(value)[:40]!r}"
+            )
     return config
 
+
 def known_settings(
-    family,     # A config class of transformers
-    config:dict # From a stranger
-)->dict:
+    family,  # A config class of transformers
+    config: dict,  # From a stranger
+) -> dict:
     "The settings that the family itself has, without what any model may have"
-    own = family().to_dict().keys()-PreTrainedConfig().to_dict().keys()
-    return {k:v for k,v in config.items() if k in own or k=='tie_word_embeddings'}
+    own = family().to_dict().keys() - PreTrainedConfig().to_dict().keys()
+    return {k: v for k, v in config.items() if k in own or k == 'tie_word_embeddings'}
 
-def empty_model(config:LlavaConfig)->VideoLlava:
+
+def empty_model(config: LlavaConfig) -> VideoLlava:
     "The model on the meta device: shapes without memory"
-    with torch.device('meta'): return VideoLlava._from_config(config)
+    with torch.device('meta'):
+        return VideoLlava._from_config(config)
 
-def _rehearse(model): # On the meta device: one frame and one word
+
+def _rehearse(model):  # On the meta device: one frame and one word
     side = model.config.vision_config.image_size
     features = model.tower_features(torch.zeros(1, 3, side, side, device='meta'))
     frame = model.model.multi_modal_projector.project(features, [0]).flatten(0, 1)
     word = model.get_input_embeddings()(torch.zeros(1, dtype=torch.long, device='meta'))
     hidden = model.model.language_model(inputs_embeds=torch.cat([frame, word])[None]).last_hidden_state
-    return model.lm_head(hidden[:,-1:])
+    return model.lm_head(hidden[:, -1:])
+
 
 @torch.no_grad()
 def check_architecture(
-    config:LlavaConfig,
-    stored:int=None,  # Bytes of the weight files; None: not there
-    bytes:int=4,      # That a number takes once it is loaded
-    device:str='cuda' # Where to
+    config: LlavaConfig,
+    stored: int = None,  # Bytes of the weight files; None: not there
+    bytes: int = 4,  # That a number takes once it is loaded
+    device: str = 'cuda',  # Where to
 ):
     "Can the model that a config describes be built and run, do its weight files hold as much, and has this machine room? `ValueError` says why not"
     model = empty_model(config)
-    words,image = config.text_config.vocab_size, config.image_token_id
-    if not isinstance(image, int) or not 0<=image<words: raise ValueError(f"the token of pictures is {str(image)[:40]!r}, which is none of {words} words")
+    words, image = config.text_config.vocab_size, config.image_token_id
+    if not isinstance(image, int) or not 0 <= image < words:
+        raise ValueError(f"the token of pictures is {str(image)[:40]!r}, which is none of {words} words")
     ends = config.text_config.eos_token_id
     ends = ends if isinstance(ends, list) else [ends]
-    if not all(e is None or isinstance(e, int) and 0<=e<words for e in ends): raise ValueError(f"the token that ends an answer is {str(ends)[:40]}, which is none of {words} words")
+    if not all(e is None or isinstance(e, int) and 0 <= e < words for e in ends):
+        raise ValueError(f"the token that ends an answer is {str(ends)[:40]}, which is none of {words} words")
     needs = sum(p.numel() for p in model.parameters())
-    if stored is not None and needs>stored: raise ValueError(f"config.json describes a model of {needs:,} numbers, but its weight files have {stored:,} bytes")
+    if stored is not None and needs > stored:
+        raise ValueError(
+            f"config.json describes a model of {needs:,} numbers, but its weight files have {stored:,} bytes"
+        )
     import psutil
-    memory = psutil.virtual_memory().total+psutil.swap_memory().total
-    if stored is not None and device=='cpu' and needs*bytes>memory: raise ValueError(f"it takes {needs*bytes/1e9:.0f} GB of memory, this machine has {memory/1e9:.0f} GB")
+
+    memory = psutil.virtual_memory().total + psutil.swap_memory().total
+    if stored is not None and device == 'cpu' and needs * bytes > memory:
+        raise ValueError(f"it takes {needs * bytes / 1e9:.0f} GB of memory, this machine has {memory / 1e9:.0f} GB")
     _rehearse(model)
 
 # %% ../nbs/04_model.ipynb #04-018
-def pick_device(device:str=None)->str:
+def pick_device(device: str = None) -> str:
     "`auto` or None: the best there is"
-    if device and device!='auto': return device
+    if device and device != 'auto':
+        return device
     return 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
 
+
 def attention_for(
-    device:str,        # Where the model runs
-    dtype:torch.dtype, # Its arithmetic
-    flash:bool=None    # Is flash-attn installed? None: find out
-)->str:
+    device: str,  # Where the model runs
+    dtype: torch.dtype,  # Its arithmetic
+    flash: bool = None,  # Is flash-attn installed? None: find out
+) -> str:
     "flash-attn where it is installed, on a GPU and in half precision, which is all it knows; else torch's own"
     from transformers.utils import is_flash_attn_2_available
+
     half = dtype in (torch.bfloat16, torch.float16)
-    if not half or not device.startswith('cuda'): return 'sdpa'
+    if not half or not device.startswith('cuda'):
+        return 'sdpa'
     return 'flash_attention_2' if (is_flash_attn_2_available() if flash is None else flash) else 'sdpa'
 
 # %% ../nbs/04_model.ipynb #04-018b
 def pick_dtype(
-    dtype,           # torch dtype or its name; None or 'auto': bfloat16 on a GPU that computes in it, else float32
-    device:str='cpu' # Where the model runs
-)->torch.dtype:
+    dtype,  # torch dtype or its name; None or 'auto': bfloat16 on a GPU that computes in it, else float32
+    device: str = 'cpu',  # Where the model runs
+) -> torch.dtype:
     "A torch dtype, from its name too"
-    if dtype is None or dtype=='auto':
-        return torch.bfloat16 if device.startswith('cuda') and torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if dtype is None or dtype == 'auto':
+        return (
+            torch.bfloat16
+            if device.startswith('cuda') and torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float32
+        )
     kinds = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
     dtype = kinds.get(dtype, dtype) if isinstance(dtype, str) else dtype
-    if dtype not in kinds.values(): raise ValueError(f"dtype must be one of auto, {', '.join(kinds)}, got {dtype!r}")
+    if dtype not in kinds.values():
+        raise ValueError(f"dtype must be one of auto, {', '.join(kinds)}, got {dtype!r}")
     return dtype
 
+
 _loading = threading.Lock()
+
+
 @contextmanager
-def _quiet_loading(): # In a log, a bar for each load is noise; it is switched off for all, so one load at a time
+def _quiet_loading():  # In a log, a bar for each load is noise; it is switched off for all, so one load at a time
     bars = transformers.utils.logging
     with _loading:
         shown = bars.is_progress_bar_enabled()
-        if not sys.stderr.isatty(): bars.disable_progress_bar()
-        try: yield
+        if not sys.stderr.isatty():
+            bars.disable_progress_bar()
+        try:
+            yield
         finally:
-            if shown: bars.enable_progress_bar()
+            if shown:
+                bars.enable_progress_bar()
 
 # %% ../nbs/04_model.ipynb #04-018d
 def keeps_state(
-    func # It seeds, or sets variables of the environment
+    func,  # It seeds, or sets variables of the environment
 ):
     "`func` that leaves the environment and the random states of Python, NumPy and torch as it found them"
+
     @wraps(func)
     def _f(*args, **kwargs):
-        environment,python,numpy = os.environ.copy(), random.getstate(), np.random.get_state()
+        environment, python, numpy = os.environ.copy(), random.getstate(), np.random.get_state()
         gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
         try:
-            with torch.random.fork_rng(gpus): return func(*args, **kwargs)
+            with torch.random.fork_rng(gpus):
+                return func(*args, **kwargs)
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
-            for name in set(os.environ)-set(environment): os.environ.pop(name, None)
+            for name in set(os.environ) - set(environment):
+                os.environ.pop(name, None)
             os.environ.update(environment)
+
     return _f
 
 # %% ../nbs/04_model.ipynb #04-018b1
 SYSTEM = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
-_template = ("%s{%% for m in messages %%}{%% if m['role']=='user' %%}%s{{ m['content']%s }} {%% else %%}ASSISTANT:"
-             "{%% generation %%} {{ m['content'] }}{{ eos_token }}{%% endgeneration %%}{%% endif %%}{%% endfor %%}{%% if add_generation_prompt %%}ASSISTANT:{%% endif %%}")
-TEMPLATES = dict(nano=_template%('', '', ''), phi=_template%(SYSTEM+' ', 'USER: ', ''),
-                 v1=_template%('{{ bos_token }} '+SYSTEM+' ', 'USER: ', "|replace('<image>', '<image> ')"))
+_template = (
+    "%s{%% for m in messages %%}{%% if m['role']=='user' %%}%s{{ m['content']%s }} {%% else %%}ASSISTANT:"
+    "{%% generation %%} {{ m['content'] }}{{ eos_token }}{%% endgeneration %%}{%% endif %%}{%% endfor %%}{%% if add_generation_prompt %%}ASSISTANT:{%% endif %%}"
+)
+TEMPLATES = dict(
+    nano=_template % ('', '', ''),
+    phi=_template % (SYSTEM + ' ', 'USER: ', ''),
+    v1=_template % ('{{ bos_token }} ' + SYSTEM + ' ', 'USER: ', "|replace('<image>', '<image> ')"),
+)
 _PARTS = "{% for m in messages %}{% if m['role']=='assistant' %}{% generation %}{{ m['content'] }}{% endgeneration %}{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
 
-def _render(template, messages, answered, names): # In a worker: the text, and where the answers lie in it
-    [text],[spans] = render_jinja_template(conversations=[messages], chat_template=template, return_assistant_tokens_mask=True, add_generation_prompt=not answered, **names)
-    if len(text)>1<<24: raise ValueError(f'it made {len(text):,} characters')
+
+def _render(template, messages, answered, names):  # In a worker: the text, and where the answers lie in it
+    [text], [spans] = render_jinja_template(
+        conversations=[messages],
+        chat_template=template,
+        return_assistant_tokens_mask=True,
+        add_generation_prompt=not answered,
+        **names,
+    )
+    if len(text) > 1 << 24:
+        raise ValueError(f'it made {len(text):,} characters')
     return text, spans
+
 
 def apply_template(
     tokenizer,
-    messages:list # [dict(role='user', content=…)], and what the assistant answered
-)->tuple:         # Ids; and of an answered one 1 where the answer is, else None
+    messages: list,  # [dict(role='user', content=…)], and what the assistant answered
+) -> tuple:  # Ids; and of an answered one 1 where the answer is, else None
     "A chat as ids. A template that is not ours may take a few seconds and some memory; `ValueError` if it fails or takes more"
-    answered = messages[-1]['role']=='assistant'
+    answered = messages[-1]['role'] == 'assistant'
     kw = dict(return_dict=True, return_assistant_tokens_mask=answered)
     template = tokenizer.chat_template
-    if template in TEMPLATES.values(): out = tokenizer.apply_chat_template(messages, add_generation_prompt=not answered, **kw)
+    if template in TEMPLATES.values():
+        out = tokenizer.apply_chat_template(messages, add_generation_prompt=not answered, **kw)
     else:
-        if not isinstance(template, str) or len(template)>100_000: raise ValueError(f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected")
-        try: text,spans = supervised(_render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1<<29)
-        except Exception as e: raise ValueError(f"its chat template cannot be used ({type(e).__name__}: {because(e, 200)})") from None
+        if not isinstance(template, str) or len(template) > 100_000:
+            raise ValueError(
+                f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected"
+            )
+        try:
+            text, spans = supervised(
+                _render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1 << 29
+            )
+        except Exception as e:
+            raise ValueError(f"its chat template cannot be used ({type(e).__name__}: {because(e, 200)})") from None
         edges = [0, *(k for span in spans for k in span), len(text)]
-        parts = [dict(role='assistant' if i%2 else 'user', content=text[a:b]) for i,(a,b) in enumerate(zip(edges, edges[1:]))]
+        parts = [
+            dict(role='assistant' if i % 2 else 'user', content=text[a:b])
+            for i, (a, b) in enumerate(zip(edges, edges[1:]))
+        ]
         out = tokenizer.apply_chat_template(parts, chat_template=_PARTS, **kw)
     return out['input_ids'], out['assistant_masks'] if answered else None
 
+
 def check_template(tokenizer):
     "Does its chat template say what is asked and answered? `ValueError` if not"
-    asked,answered = 'What does the man do?', 'He runs.'
-    ids,_ = apply_template(tokenizer, [dict(role='user', content=asked)])
-    both,mask = apply_template(tokenizer, [dict(role='user', content=asked), dict(role='assistant', content=answered)])
-    if len(both)>2000 or not any(mask): raise ValueError("its chat template does not mark the answer ({% generation %}), or says too much")
+    asked, answered = 'What does the man do?', 'He runs.'
+    ids, _ = apply_template(tokenizer, [dict(role='user', content=asked)])
+    both, mask = apply_template(tokenizer, [dict(role='user', content=asked), dict(role='assistant', content=answered)])
+    if len(both) > 2000 or not any(mask):
+        raise ValueError("its chat template does not mark the answer ({% generation %}), or says too much")
 
 # %% ../nbs/04_model.ipynb #04-018b2
-def _try_tokenizer(kind, folder, kw): # In a worker: may it be loaded and used?
+def _try_tokenizer(kind, folder, kw):  # In a worker: may it be loaded and used?
     tokenizer = kind.from_pretrained(folder, **kw)
-    for text in ('A dog runs. ', 'a', ' ', '9', '\n', 'é', '.', '<', 'ab ', '\U0001f600'): tokenizer(text*500, verbose=False)
+    for text in ('A dog runs. ', 'a', ' ', '9', '\n', 'é', '.', '<', 'ab ', '\U0001f600'):
+        tokenizer(text * 500, verbose=False)
     return len(tokenizer)
 
+
 def safe_tokenizer(
-    kind,           # A tokenizer class of transformers
-    folder,         # From a stranger
-    words:int=None, # Tokens that the model knows; None: not known yet
-    **kw            # Of `from_pretrained`
+    kind,  # A tokenizer class of transformers
+    folder,  # From a stranger
+    words: int = None,  # Tokens that the model knows; None: not known yet
+    **kw,  # Of `from_pretrained`
 ):
     "The tokenizer in a folder, once it was loaded and used in a process of its own with limits of time and memory; code that comes with it is not run"
     kw = dict(kw, local_files_only=True)
-    if kind is AutoTokenizer: kw['trust_remote_code'] = False
-    size = sum(f.stat().st_size for g in ('tokenizer*','vocab.json','merges.txt','*.jinja','*tokens*.json') for f in Path(folder).glob(g))
-    if size>1<<28: raise ValueError(f"the files of its tokenizer have {size:,} bytes, at most {1<<28:,} are read")
-    supervised(_try_tokenizer, kind, folder, kw, timeout=120, memory=1<<32)
+    if kind is AutoTokenizer:
+        kw['trust_remote_code'] = False
+    size = sum(
+        f.stat().st_size
+        for g in ('tokenizer*', 'vocab.json', 'merges.txt', '*.jinja', '*tokens*.json')
+        for f in Path(folder).glob(g)
+    )
+    if size > 1 << 28:
+        raise ValueError(f"the files of its tokenizer have {size:,} bytes, at most {1 << 28:,} are read")
+    supervised(_try_tokenizer, kind, folder, kw, timeout=120, memory=1 << 32)
     tokenizer = kind.from_pretrained(folder, **kw)
     if words is not None:
-        if tokenizer.eos_token is None or tokenizer.pad_token is None: raise ValueError("its tokenizer names no end token or no padding (eos_token, pad_token)")
+        if tokenizer.eos_token is None or tokenizer.pad_token is None:
+            raise ValueError("its tokenizer names no end token or no padding (eos_token, pad_token)")
         highest = max(tokenizer.get_vocab().values(), default=0)
-        if highest>=words: raise ValueError(f"its tokenizer has a token of number {highest}, the model knows {words} words")
+        if highest >= words:
+            raise ValueError(f"its tokenizer has a token of number {highest}, the model knows {words} words")
         check_template(tokenizer)
     return tokenizer
 
 # %% ../nbs/04_model.ipynb #04-018f
 def weight_files(
-    folder,                                      # Of a checkpoint or tower
-    kinds=('model.safetensors','pytorch_model.bin') # The first that is there counts
-)->list:
+    folder,  # Of a checkpoint or tower
+    kinds=('model.safetensors', 'pytorch_model.bin'),  # The first that is there counts
+) -> list:
     "Its weight files: safetensors if there are, else .bin, whole or in shards"
     folder = Path(folder)
     for name in kinds:
-        if (folder/name).exists(): return [folder/name]
-        if not (index := folder/f'{name}.index.json').exists(): continue
+        if (folder / name).exists():
+            return [folder / name]
+        if not (index := folder / f'{name}.index.json').exists():
+            continue
         shards = read_json(index)
         shards = shards.get('weight_map') if isinstance(shards, dict) else None
-        if not isinstance(shards, dict) or not shards: raise ValueError(f"{index}: has no weight_map")
+        if not isinstance(shards, dict) or not shards:
+            raise ValueError(f"{index}: has no weight_map")
         for s in shards.values():
-            if not isinstance(s, str) or Path(s).name!=s or Path(s).suffix!=Path(name).suffix:
+            if not isinstance(s, str) or Path(s).name != s or Path(s).suffix != Path(name).suffix:
                 raise ValueError(f"{index}: names {str(s)[:80]!r}, which is no {Path(name).suffix} file beside it")
-        files = [folder/s for s in sorted(set(shards.values()))]
+        files = [folder / s for s in sorted(set(shards.values()))]
         gone = [f.name for f in files if not f.is_file()]
-        if gone: raise ValueError(f"{folder/gone[0]}: no such file; {index.name} names it")
+        if gone:
+            raise ValueError(f"{folder / gone[0]}: no such file; {index.name} names it")
         return files
-    raise ValueError(f"{folder}: holds no weights; wanted {' or '.join(kinds)}, whole or in shards with their .index.json")
+    raise ValueError(
+        f"{folder}: holds no weights; wanted {' or '.join(kinds)}, whole or in shards with their .index.json"
+    )
 
-def stored_bytes(files)->int:
+
+def stored_bytes(files) -> int:
     "Bytes of all weight files, for `check_architecture`"
     return sum(f.stat().st_size for f in files)
 
 # %% ../nbs/04_model.ipynb #04-018g
 LANGUAGE_MODELS = dict(llama=LlamaConfig, stablelm=StableLmConfig, phi=PhiConfig)
-OWN_SETTINGS = ('image_token_id','image_token_index','vision_feature_layer','vision_feature_select_strategy','projector_hidden_act','multimodal_projector_bias',
-                'image_seq_length','tie_word_embeddings','pool','words','change','frames','image_mean','image_std')
+OWN_SETTINGS = (
+    'image_token_id',
+    'image_token_index',
+    'vision_feature_layer',
+    'vision_feature_select_strategy',
+    'projector_hidden_act',
+    'multimodal_projector_bias',
+    'image_seq_length',
+    'tie_word_embeddings',
+    'pool',
+    'words',
+    'change',
+    'frames',
+    'image_mean',
+    'image_std',
+)
+
 
 def own_config(
-    conf:dict,    # config.json of a checkpoint that shotluck saved, or that looks like one
-    pool:int=None # Pooling; None: the checkpoint's own
-)->LlavaConfig:
+    conf: dict,  # config.json of a checkpoint that shotluck saved, or that looks like one
+    pool: int = None,  # Pooling; None: the checkpoint's own
+) -> LlavaConfig:
     "Its settings, checked; any that we do not know are left out"
-    if not isinstance(conf, dict) or conf.get('model_type')!='llava' or 'pool' not in conf:
+    if not isinstance(conf, dict) or conf.get('model_type') != 'llava' or 'pool' not in conf:
         kind = conf.get('model_type') if isinstance(conf, dict) else conf
-        raise ValueError(f"model type {str(kind)[:80]!r} is neither one that shotluck saved nor TinyLLaVA's"+(', and code that comes with it is never run' if 'auto_map' in (conf or ()) else ''))
+        raise ValueError(
+            f"model type {str(kind)[:80]!r} is neither one that shotluck saved nor TinyLLaVA's"
+            + (', and code that comes with it is never run' if 'auto_map' in (conf or ()) else '')
+        )
     check_config(conf)
-    text,vision = (conf.get(k) for k in ('text_config','vision_config'))
-    if not isinstance(text, dict) or not isinstance(vision, dict): raise ValueError("config.json: has no text_config or no vision_config")
-    if text.get('model_type') not in list(LANGUAGE_MODELS): raise ValueError(f"config.json: the language model's type {str(text.get('model_type'))[:40]!r} is none of {', '.join(LANGUAGE_MODELS)}")
-    if vision.get('model_type')!='siglip_vision_model': raise ValueError(f"config.json: the tower's type {str(vision.get('model_type'))[:40]!r} is not 'siglip_vision_model'")
+    text, vision = (conf.get(k) for k in ('text_config', 'vision_config'))
+    if not isinstance(text, dict) or not isinstance(vision, dict):
+        raise ValueError("config.json: has no text_config or no vision_config")
+    if text.get('model_type') not in list(LANGUAGE_MODELS):
+        raise ValueError(
+            f"config.json: the language model's type {str(text.get('model_type'))[:40]!r} is none of {', '.join(LANGUAGE_MODELS)}"
+        )
+    if vision.get('model_type') != 'siglip_vision_model':
+        raise ValueError(
+            f"config.json: the tower's type {str(vision.get('model_type'))[:40]!r} is not 'siglip_vision_model'"
+        )
     family = LANGUAGE_MODELS[text['model_type']]
-    config = LlavaConfig(vision_config=SiglipVisionConfig(**known_settings(SiglipVisionConfig, vision)), text_config=family(**known_settings(family, text)),
-                         **{k:conf[k] for k in OWN_SETTINGS if k in conf})
-    if not isinstance(config.vision_feature_layer, int): raise ValueError(f"config.json: vision_feature_layer must be a whole number, got {str(config.vision_feature_layer)[:40]!r}")
-    if not isinstance(getattr(config, 'change', False), bool): raise ValueError(f"config.json: change must be true or false, got {str(config.change)[:40]!r}")
-    picture_settings(dict(image_mean=getattr(config, 'image_mean', None), image_std=getattr(config, 'image_std', None)), config.vision_config.image_size)
+    config = LlavaConfig(
+        vision_config=SiglipVisionConfig(**known_settings(SiglipVisionConfig, vision)),
+        text_config=family(**known_settings(family, text)),
+        **{k: conf[k] for k in OWN_SETTINGS if k in conf},
+    )
+    if not isinstance(config.vision_feature_layer, int):
+        raise ValueError(
+            f"config.json: vision_feature_layer must be a whole number, got {str(config.vision_feature_layer)[:40]!r}"
+        )
+    if not isinstance(getattr(config, 'change', False), bool):
+        raise ValueError(f"config.json: change must be true or false, got {str(config.change)[:40]!r}")
+    picture_settings(
+        dict(image_mean=getattr(config, 'image_mean', None), image_std=getattr(config, 'image_std', None)),
+        config.vision_config.image_size,
+    )
     config.pool = pool or config.pool
     config.architectures = [VideoLlava.__name__]
     return config
 
-def end_tokens(
-    folder,
-    config:LlavaConfig
-)->list: # Of ids
+
+def end_tokens(folder, config: LlavaConfig) -> list:  # Of ids
     "Which tokens end an answer: as generation_config.json says, else as the config does; nothing else of that file counts"
-    path,ends = Path(folder)/'generation_config.json', config.text_config.eos_token_id
+    path, ends = Path(folder) / 'generation_config.json', config.text_config.eos_token_id
     if path.exists():
         settings = read_json(path)
-        if not isinstance(settings, dict): raise ValueError(f"{path}: settings by name were expected, got a {type(settings).__name__}")
+        if not isinstance(settings, dict):
+            raise ValueError(f"{path}: settings by name were expected, got a {type(settings).__name__}")
         ends = settings.get('eos_token_id', ends)
     one = ends if isinstance(ends, list) else [] if ends is None else [ends]
     words = config.text_config.vocab_size
-    if len(one)>100 or not all(isinstance(e, int) and not isinstance(e, bool) and 0<=e<words for e in one):
-        raise ValueError(f"{path}: eos_token_id must be numbers of tokens, from 0 to {words-1}, got {str(ends)[:40]}")
+    if len(one) > 100 or not all(isinstance(e, int) and not isinstance(e, bool) and 0 <= e < words for e in one):
+        raise ValueError(f"{path}: eos_token_id must be numbers of tokens, from 0 to {words - 1}, got {str(ends)[:40]}")
     return ends
+
 
 def load_own(
     folder,
-    conf:dict,   # Its config.json
-    pool:int,    # Pooling; None: the checkpoint's own
-    dtype:torch.dtype, device:str
-):               # (model, tokenizer)
+    conf: dict,  # Its config.json
+    pool: int,  # Pooling; None: the checkpoint's own
+    dtype: torch.dtype,
+    device: str,
+):  # (model, tokenizer)
     "A checkpoint that shotluck saved; every key must be there and fit"
     with reading(folder, 'not to be loaded'):
         config = own_config(conf, pool)
-        pre = folder/'preprocessor_config.json'
-        if pre.exists(): vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
-        if folder==locate('nano'): tokenizer = AutoTokenizer.from_pretrained(folder, config=PreTrainedConfig(), local_files_only=True)   # our own need not be tried first
+        pre = folder / 'preprocessor_config.json'
+        if pre.exists():
+            vars(config).update(picture_settings(read_json(pre), config.vision_config.image_size))
+        # our own need not be tried first
+        if folder == locate('nano'):
+            tokenizer = AutoTokenizer.from_pretrained(folder, config=PreTrainedConfig(), local_files_only=True)
         else:
-            check_architecture(config, stored_bytes(weight_files(folder, ['model.safetensors'])), dtype.itemsize, device)
+            check_architecture(
+                config, stored_bytes(weight_files(folder, ['model.safetensors'])), dtype.itemsize, device
+            )
             tokenizer = safe_tokenizer(AutoTokenizer, folder, config.text_config.vocab_size, config=PreTrainedConfig())
         ends = end_tokens(folder, config)
-        with _quiet_loading(): model,info = VideoLlava.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention_for(device, dtype), generation_config=GenerationConfig(), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
-                                                local_files_only=True, trust_remote_code=False)
-    wrong = [f"{len(ks)} {what} ({', '.join(sorted(k if isinstance(k, str) else k[0] for k in ks)[:4])})" for what in ('missing_keys','unexpected_keys','mismatched_keys') if (ks := info.get(what))]
-    if wrong: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")
+        with _quiet_loading():
+            model, info = VideoLlava.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                attn_implementation=attention_for(device, dtype),
+                generation_config=GenerationConfig(),
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+    wrong = [
+        f"{len(ks)} {what} ({', '.join(sorted(k if isinstance(k, str) else k[0] for k in ks)[:4])})"
+        for what in ('missing_keys', 'unexpected_keys', 'mismatched_keys')
+        if (ks := info.get(what))
+    ]
+    if wrong:
+        raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong).replace('_keys', '')}")
     text = config.text_config
-    model.generation_config = GenerationConfig(bos_token_id=text.bos_token_id, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id,
-                                               suppress_tokens=[config.image_token_id])            # <image> is never generated
+    # <image> is never generated
+    model.generation_config = GenerationConfig(
+        bos_token_id=text.bos_token_id,
+        eos_token_id=ends,
+        pad_token_id=tokenizer.pad_token_id,
+        suppress_tokens=[config.image_token_id],
+    )
     return model.to(device).eval(), tokenizer
 
 # %% ../nbs/04_model.ipynb #04-019
 def load_model(
-    preset_or_dir,   # Preset, hub id (owner/name, owner/name@revision), or a folder: TinyLLaVA's format, our own, or a LoRA adapter
-    pool:int=None,   # Pooling; None: the checkpoint's own
-    dtype=None,      # torch dtype or its name; None or 'auto': float32, but bfloat16 on a GPU that computes in it
-    device:str=None, # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
-    tower:str=None   # TinyLLaVA's format: folder or hub id of the vision tower; None: the one its config names
-):                   # (model, tokenizer)
+    preset_or_dir,  # Preset, hub id (owner/name, owner/name@revision), or a folder: TinyLLaVA's format, our own, or a LoRA adapter
+    pool: int = None,  # Pooling; None: the checkpoint's own
+    dtype=None,  # torch dtype or its name; None or 'auto': float32, but bfloat16 on a GPU that computes in it
+    device: str = None,  # 'cpu', 'cuda', 'mps'; None or 'auto': the best there is
+    tower: str = None,  # TinyLLaVA's format: folder or hub id of the vision tower; None: the one its config names
+):  # (model, tokenizer)
     "A model ready to generate, and its tokenizer"
-    from shotluck.tinyllava import is_tinyllava, load_tinyllava                                 # here: it imports this module
+    from shotluck.tinyllava import is_tinyllava, load_tinyllava  # here: it imports this module
+
     device = pick_device(device)
     dtype = pick_dtype(dtype, device)
     folder = locate(preset_or_dir)
-    if (folder/'adapter_config.json').exists(): model,tok = load_adapter(folder, pool, dtype, device, tower)
+    if (folder / 'adapter_config.json').exists():
+        model, tok = load_adapter(folder, pool, dtype, device, tower)
     else:
-        if not (folder/'config.json').exists(): raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
-        conf = read_json(folder/'config.json')
-        model,tok = load_tinyllava(folder, pool, dtype, device, tower) if is_tinyllava(conf) else load_own(folder, conf, pool, dtype, device)
-    model.name_or_path = str(preset_or_dir)                                                      # an adapter remembers it
+        if not (folder / 'config.json').exists():
+            raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
+        conf = read_json(folder / 'config.json')
+        model, tok = (
+            load_tinyllava(folder, pool, dtype, device, tower)
+            if is_tinyllava(conf)
+            else load_own(folder, conf, pool, dtype, device)
+        )
+    model.name_or_path = str(preset_or_dir)  # an adapter remembers it
     return model, tok
 
 # %% ../nbs/04_model.ipynb #04-020b2
-def adapter_settings(folder)->tuple: # (adapter_config.json, config.json or {})
+def adapter_settings(folder) -> tuple:  # (adapter_config.json, config.json or {})
     "What an adapter says of itself, checked; `ValueError` if it asks for what we do not do"
-    conf = read_json(folder/'adapter_config.json')
-    own = check_config(read_json(folder/'config.json')) if (folder/'config.json').exists() else {}
-    if conf.get('peft_type')!='LORA': raise ValueError(f"an adapter of type {str(conf.get('peft_type'))[:40]!r}, wanted 'LORA'")
-    for k in ('layer_replication','trainable_token_indices','target_parameters','alora_invocation_tokens','megatron_config','use_qalora','use_bdlora','arrow_config','velora_config',
-              'monteclora_config','kasa_config','layers_to_transform','lora_bias'):
-        if conf.get(k): raise ValueError(f"adapter_config.json asks for {k}, which is not supported")
+    conf = read_json(folder / 'adapter_config.json')
+    own = check_config(read_json(folder / 'config.json')) if (folder / 'config.json').exists() else {}
+    if conf.get('peft_type') != 'LORA':
+        raise ValueError(f"an adapter of type {str(conf.get('peft_type'))[:40]!r}, wanted 'LORA'")
+    for k in (
+        'layer_replication',
+        'trainable_token_indices',
+        'target_parameters',
+        'alora_invocation_tokens',
+        'megatron_config',
+        'use_qalora',
+        'use_bdlora',
+        'arrow_config',
+        'velora_config',
+        'monteclora_config',
+        'kasa_config',
+        'layers_to_transform',
+        'lora_bias',
+    ):
+        if conf.get(k):
+            raise ValueError(f"adapter_config.json asks for {k}, which is not supported")
     alpha = conf.get('lora_alpha', 8)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int,float)) or not abs(alpha)<1e6: raise ValueError(f"adapter_config.json: lora_alpha must be a number, got {str(alpha)[:40]!r}")
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not abs(alpha) < 1e6:
+        raise ValueError(f"adapter_config.json: lora_alpha must be a number, got {str(alpha)[:40]!r}")
     return conf, own
 
-def _plain_names(names, model, what): # Parts of the model that are named, whole or by the end of their name; patterns are not taken for such
-    names,parts = names or [], [n for n,_ in model.named_modules()]
-    if not isinstance(names, (list,dict)) or len(names)>len(parts): raise ValueError(f"adapter_config.json: {what} must be names of the model's parts, got {str(names)[:40]!r}")
+
+def _plain_names(
+    names, model, what
+):  # Parts of the model that are named, whole or by the end of their name; patterns are not taken for such
+    names, parts = names or [], [n for n, _ in model.named_modules()]
+    if not isinstance(names, (list, dict)) or len(names) > len(parts):
+        raise ValueError(f"adapter_config.json: {what} must be names of the model's parts, got {str(names)[:40]!r}")
     for name in names:
-        if not isinstance(name, str) or not re.fullmatch(r'\w+(\.\w+)*', name) or not any(p==name or p.endswith(f'.{name}') for p in parts):
+        if (
+            not isinstance(name, str)
+            or not re.fullmatch(r'\w+(\.\w+)*', name)
+            or not any(p == name or p.endswith(f'.{name}') for p in parts)
+        ):
             raise ValueError(f"adapter_config.json: {what} names {str(name)[:60]!r}, which is no part of the model")
     return names
 
+
 def lora_config(
-    folder,   # With adapter_model.safetensors
-    conf:dict,# Its adapter_config.json
-    model,    # That it is for
-    base:str  # Its name
-):            # A `LoraConfig`
+    folder,  # With adapter_model.safetensors
+    conf: dict,  # Its adapter_config.json
+    model,  # That it is for
+    base: str,  # Its name
+):  # A `LoraConfig`
     "How to put an adapter on: which matrices, and with which rank, is what its weights say, so that no pattern is matched and nothing is made that they do not fill"
     from peft import LoraConfig
-    path,start = folder/'adapter_model.safetensors', 'base_model.model.'
-    if not path.exists(): raise ValueError(f"{folder}: holds no adapter_model.safetensors")
-    with safe_open(path, 'pt') as f: shapes = {k.removeprefix(start):tuple(f.get_slice(k).get_shape()) for k in f.keys()}
-    ranks = {k.removesuffix('.lora_A.weight'):s[0] for k,s in shapes.items() if k.endswith('.lora_A.weight') and s}
+
+    path, start = folder / 'adapter_model.safetensors', 'base_model.model.'
+    if not path.exists():
+        raise ValueError(f"{folder}: holds no adapter_model.safetensors")
+    with safe_open(path, 'pt') as f:
+        shapes = {k.removeprefix(start): tuple(f.get_slice(k).get_shape()) for k in f.keys()}
+    ranks = {k.removesuffix('.lora_A.weight'): s[0] for k, s in shapes.items() if k.endswith('.lora_A.weight') and s}
     parts = dict(model.named_modules())
-    for name,rank in ranks.items():
+    for name, rank in ranks.items():
         want = tuple(getattr(getattr(parts.get(name), 'weight', None), 'shape', ()))
-        if len(want)!=2: raise ValueError(f"it changes {name[:80]!r}, which is no matrix of {base}")
+        if len(want) != 2:
+            raise ValueError(f"it changes {name[:80]!r}, which is no matrix of {base}")
         have = shapes[f'{name}.lora_A.weight'], shapes.get(f'{name}.lora_B.weight')
-        if have!=((rank,want[1]), (want[0],rank)) or not rank: raise ValueError(f"its matrices for {name[:80]} are {have[0]} and {have[1]}, wanted {(rank,want[1])} and {(want[0],rank)}")
-    if not ranks: raise ValueError("it changes nothing")
-    r,some = conf.get('r', 8), next(iter(ranks.values()))
-    if isinstance(r, bool) or not isinstance(r, int) or r not in ranks.values(): raise ValueError(f"adapter_config.json says rank {str(r)[:40]}, its weights have {some}")
-    return LoraConfig(r=r, lora_alpha=conf.get('lora_alpha', 8), target_modules=list(ranks), rank_pattern={n:k for n,k in ranks.items() if k!=r}, lora_dropout=0.,
-                      alpha_pattern={n:float(conf['alpha_pattern'][n]) for n in _plain_names(conf.get('alpha_pattern'), model, 'alpha_pattern')},
-                      modules_to_save=list(_plain_names(conf.get('modules_to_save'), model, 'modules_to_save')) or None,
-                      use_rslora=bool(conf.get('use_rslora')), use_dora=bool(conf.get('use_dora')), fan_in_fan_out=bool(conf.get('fan_in_fan_out')),
-                      bias='none', base_model_name_or_path=base)
+        if have != ((rank, want[1]), (want[0], rank)) or not rank:
+            raise ValueError(
+                f"its matrices for {name[:80]} are {have[0]} and {have[1]}, wanted {(rank, want[1])} and {(want[0], rank)}"
+            )
+    if not ranks:
+        raise ValueError("it changes nothing")
+    r, some = conf.get('r', 8), next(iter(ranks.values()))
+    if isinstance(r, bool) or not isinstance(r, int) or r not in ranks.values():
+        raise ValueError(f"adapter_config.json says rank {str(r)[:40]}, its weights have {some}")
+    return LoraConfig(
+        r=r,
+        lora_alpha=conf.get('lora_alpha', 8),
+        target_modules=list(ranks),
+        rank_pattern={n: k for n, k in ranks.items() if k != r},
+        lora_dropout=0.0,
+        alpha_pattern={
+            n: float(conf['alpha_pattern'][n]) for n in _plain_names(conf.get('alpha_pattern'), model, 'alpha_pattern')
+        },
+        modules_to_save=list(_plain_names(conf.get('modules_to_save'), model, 'modules_to_save')) or None,
+        use_rslora=bool(conf.get('use_rslora')),
+        use_dora=bool(conf.get('use_dora')),
+        fan_in_fan_out=bool(conf.get('fan_in_fan_out')),
+        bias='none',
+        base_model_name_or_path=base,
+    )
 
 # %% ../nbs/04_model.ipynb #04-020c
 def load_adapter(
-    folder,          # With adapter_config.json and adapter_model.safetensors
-    pool:int=None,   # Pooling; None: the adapter's, else its model's
-    dtype=None,      # As `load_model` takes it
-    device:str='cpu',
-    tower:str=None,  # As `load_model` takes it
-    merge:bool=True  # Add the adapter to the weights? Else peft's view of both
-):                   # (model, tokenizer)
+    folder,  # With adapter_config.json and adapter_model.safetensors
+    pool: int = None,  # Pooling; None: the adapter's, else its model's
+    dtype=None,  # As `load_model` takes it
+    device: str = 'cpu',
+    tower: str = None,  # As `load_model` takes it
+    merge: bool = True,  # Add the adapter to the weights? Else peft's view of both
+):  # (model, tokenizer)
     "A LoRA adapter, merged into the model that it names (or a `PeftModel`), and the tokenizer"
     from peft import PeftModel
+
     folder = Path(folder)
     base = base_of(folder)
-    with reading(folder, 'its settings cannot be used'): conf,own = adapter_settings(folder)
+    with reading(folder, 'its settings cannot be used'):
+        conf, own = adapter_settings(folder)
     try:
-        chain_of(folder)                                                 # it has an end, before anything is loaded
-        model,tok = load_model(base, pool or own.get('pool'), dtype, device, tower)
-    except ValueError as e: raise ValueError(f"{folder}: the model that it was trained on cannot be had: {e}") from None
-    if own.get('frames'): model.config.frames = own['frames']
+        chain_of(folder)  # it has an end, before anything is loaded
+        model, tok = load_model(base, pool or own.get('pool'), dtype, device, tower)
+    except ValueError as e:
+        raise ValueError(f"{folder}: the model that it was trained on cannot be had: {e}") from None
+    if own.get('frames'):
+        model.config.frames = own['frames']
     with reading(folder, f'an adapter that does not fit {base}'):
-        model = PeftModel.from_pretrained(model, folder, torch_device=device, config=lora_config(folder, conf, model, base))
+        model = PeftModel.from_pretrained(
+            model, folder, torch_device=device, config=lora_config(folder, conf, model, base)
+        )
     return (model.merge_and_unload() if merge else model).eval(), tok

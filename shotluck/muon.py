@@ -11,37 +11,44 @@ from torch import nn
 
 # %% ../nbs/04b_muon.ipynb #04b-004
 def orthogonal(
-    x:torch.Tensor # A matrix
-)->torch.Tensor:   # Of the same shape
+    x: torch.Tensor,  # A matrix
+) -> torch.Tensor:  # Of the same shape
     "About U Vᵀ of x = U S Vᵀ, by five Newton-Schulz steps with Jordan's coefficients (2024)"
-    wide = x.T if x.shape[0]>x.shape[1] else x
-    wide = wide/wide.norm().clamp(min=1e-7)
+    wide = x.T if x.shape[0] > x.shape[1] else x
+    wide = wide / wide.norm().clamp(min=1e-7)
     for _ in range(5):
-        a = wide@wide.T
+        a = wide @ wide.T
         wide = torch.addmm(wide, torch.addmm(a, a, a, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
-    return wide.T if x.shape[0]>x.shape[1] else wide
+    return wide.T if x.shape[0] > x.shape[1] else wide
 
 # %% ../nbs/04b_muon.ipynb #04b-006
 class Muon(torch.optim.AdamW):
     "AdamW whose parameter groups with `muon=True` take orthogonal steps instead, of `scale` times their rate"
-    def __init__(self, params, lr:float, momentum:float=.95, scale:float=2.5, **kw):
-        self.momentum,self.scale = momentum,scale
+
+    def __init__(self, params, lr: float, momentum: float = 0.95, scale: float = 2.5, **kw):
+        self.momentum, self.scale = momentum, scale
         super().__init__(params, lr=lr, **kw)
 
     @torch.no_grad()
     def step(self, closure=None):
         for g in self.param_groups:
             for p in g['params'] if g.get('muon') else ():
-                if p.grad is None: continue
+                if p.grad is None:
+                    continue
                 state = self.state[p]
-                if not state: state.update(step=torch.zeros(()), momentum_buffer=torch.zeros_like(p))   # AdamW looks for `step` when a state is loaded
+                # AdamW looks for `step` when a state is loaded
+                if not state:
+                    state.update(step=torch.zeros(()), momentum_buffer=torch.zeros_like(p))
                 buf = state['momentum_buffer']
-                buf.lerp_(p.grad, 1-self.momentum)
-                lr = g['lr']*self.scale
-                p.mul_(1-lr*g['weight_decay']).add_(orthogonal(p.grad.lerp(buf, self.momentum)), alpha=-lr*max(1, p.shape[0]/p.shape[1])**.5)
-                p.grad = None                                                    # AdamW leaves alone what has no gradient
+                buf.lerp_(p.grad, 1 - self.momentum)
+                lr = g['lr'] * self.scale
+                p.mul_(1 - lr * g['weight_decay']).add_(
+                    orthogonal(p.grad.lerp(buf, self.momentum)), alpha=-lr * max(1, p.shape[0] / p.shape[1]) ** 0.5
+                )
+                p.grad = None  # AdamW leaves alone what has no gradient
         return super().step(closure)
 
-def is_matrix(name:str, p)->bool:
+
+def is_matrix(name: str, p) -> bool:
     "Is this a weight matrix of a layer, which Muon is for?"
-    return p.ndim==2 and '.layers.' in name
+    return p.ndim == 2 and '.layers.' in name

@@ -21,172 +21,295 @@ from .encode import NANO_TEMPLATE, collate, encode
 from .files import bulk, sha256
 from .model import keeps_state, VideoLlava, generate, load_model, make_config, preprocess
 from .muon import Muon, is_matrix
-from .shapes import COLOURS, FORMS, GROUNDS, MOTIONS, PAIRS, SPEECH, STILL, UNSEEN, draw, path, read_caption, tell
+from shotluck.shapes import (
+    COLOURS,
+    FORMS,
+    GROUNDS,
+    MOTIONS,
+    PAIRS,
+    SPEECH,
+    STILL,
+    UNSEEN,
+    draw,
+    path,
+    read_caption,
+    tell,
+)
 
 # %% ../nbs/04c_nano.ipynb #04c-005
-QUESTIONS = dict(form='Which form is shown?', ground='Which colour has the background?', colour='Which colour has the shape?')
+QUESTIONS = dict(
+    form='Which form is shown?', ground='Which colour has the background?', colour='Which colour has the shape?'
+)
 
-def make_tokenizer()->PreTrainedTokenizerFast:
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
     "At most 768 entries, learnt from prompts and from captions of stills"
     frame = 'ASSISTANT:\n'
-    text = [frame, *ASK.values(), SAID, *QUESTIONS.values(), 'Shot 1, 0.0 s to 1.0 s:', ' First ; then ; finally', ' called over a background. Over a', *(s.format(name='') for s in SPEECH)]
-    text += [' '+p for ps in MOTIONS.values() for p in ps]*4+[' '+tell(STILL, dict(colour=c, form=f, ground=g), None) for (c,f),g in itertools.product(PAIRS, GROUNDS)]
+    text = [
+        frame,
+        *ASK.values(),
+        SAID,
+        *QUESTIONS.values(),
+        'Shot 1, 0.0 s to 1.0 s:',
+        ' First ; then ; finally',
+        ' called over a background. Over a',
+        *(s.format(name='') for s in SPEECH),
+    ]
+    text += [' ' + p for ps in MOTIONS.values() for p in ps] * 4 + [
+        ' ' + tell(STILL, dict(colour=c, form=f, ground=g), None) for (c, f), g in itertools.product(PAIRS, GROUNDS)
+    ]
     t = Tokenizer(models.BPE())
-    t.pre_tokenizer,t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    t.train_from_iterator(text*4, trainers.BpeTrainer(vocab_size=768, special_tokens=['<unk>','<s>','</s>','<image>'], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-    return PreTrainedTokenizerFast(tokenizer_object=t, unk_token='<unk>', bos_token='<s>', eos_token='</s>', pad_token='<unk>', chat_template=NANO_TEMPLATE,
-                                   model_max_length=1024, padding_side='right', clean_up_tokenization_spaces=False)
+    t.pre_tokenizer, t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    t.train_from_iterator(
+        text * 4,
+        trainers.BpeTrainer(
+            vocab_size=768,
+            special_tokens=['<unk>', '<s>', '</s>', '<image>'],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=t,
+        unk_token='<unk>',
+        bos_token='<s>',
+        eos_token='</s>',
+        pad_token='<unk>',
+        chat_template=NANO_TEMPLATE,
+        model_max_length=1024,
+        padding_side='right',
+        clean_up_tokenization_spaces=False,
+    )
 
 # %% ../nbs/04c_nano.ipynb #04c-007
-def make_nano(tok, seed:int=0)->VideoLlava:
+def make_nano(tok, seed: int = 0) -> VideoLlava:
     "The untrained model: 144 patches a frame, pooled to one token"
     torch.manual_seed(seed)
-    return VideoLlava(make_config(dict(hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=288, image_size=96, patch_size=8),
-        dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=352, vocab_size=len(tok), max_position_embeddings=1024, rope_parameters=dict(rope_type='default', rope_theta=100.),
-             bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id, tie_word_embeddings=True),
-        tok.convert_tokens_to_ids('<image>'), pool=12, change=True))
+    return VideoLlava(
+        make_config(
+            dict(
+                hidden_size=96,
+                num_hidden_layers=3,
+                num_attention_heads=4,
+                intermediate_size=288,
+                image_size=96,
+                patch_size=8,
+            ),
+            dict(
+                hidden_size=128,
+                num_hidden_layers=4,
+                num_attention_heads=4,
+                num_key_value_heads=4,
+                intermediate_size=352,
+                vocab_size=len(tok),
+                max_position_embeddings=1024,
+                rope_parameters=dict(rope_type='default', rope_theta=100.0),
+                bos_token_id=tok.bos_token_id,
+                eos_token_id=tok.eos_token_id,
+                pad_token_id=tok.pad_token_id,
+                tie_word_embeddings=True,
+            ),
+            tok.convert_tokens_to_ids('<image>'),
+            pool=12,
+            change=True,
+        )
+    )
 
 # %% ../nbs/04c_nano.ipynb #04c-010
 def _any_colour(rng):
     named = np.array(list(COLOURS.values()))
     while True:
         c = rng.uniform(0, 255, 3)
-        if np.linalg.norm(named-c, axis=1).min()>55: return tuple(c)
+        if np.linalg.norm(named - c, axis=1).min() > 55:
+            return tuple(c)
+
 
 def stills(
-    n:int,        # Pictures
-    seed:int,     # The same seed gives the same pictures
+    n: int,  # Pictures
+    seed: int,  # The same seed gives the same pictures
     pairs=PAIRS,  # (colour, form) that may be shown
-    nameless=.5   # Share in a colour without a name
-):                # uint8 [n, 96, 96, 3], and for each its slots
+    nameless=0.5,  # Share in a colour without a name
+):  # uint8 [n, 96, 96, 3], and for each its slots
     "Single pictures of shapes"
-    rng,frames,slots = np.random.default_rng(seed), np.empty((n,96,96,3), np.uint8), []
+    rng, frames, slots = np.random.default_rng(seed), np.empty((n, 96, 96, 3), np.uint8), []
     pick = lambda xs: xs[rng.integers(len(xs))]
     for i in range(n):
-        s = dict(zip(('colour','form'), pick(pairs)), ground=pick(list(GROUNDS)))
-        if rng.random()<nameless: s = dict(s, colour=_any_colour(rng), form=pick(FORMS))
+        s = dict(zip(('colour', 'form'), pick(pairs)), ground=pick(list(GROUNDS)))
+        if rng.random() < nameless:
+            s = dict(s, colour=_any_colour(rng), form=pick(FORMS))
         way = tuple(v[-1:] for v in path(pick(list(MOTIONS)), 2, rng))
         frames[i] = draw(s, 1, rng, way=way)[0]
         slots.append(dict(s, place=tuple(float(v[0]) for v in way)))
     return frames, slots
 
+
 def lessons(
-    slots:dict # Of a still
-)->list:       # (task, question, answer); those more often wanted stand there more often
+    slots: dict,  # Of a still
+) -> list:  # (task, question, answer); those more often wanted stand there more often
     "What a still can teach: a caption if its colour has a name, and questions about it"
-    ask = lambda k: ('qa', QUESTIONS[k], slots[k].capitalize()+'.')
-    if not isinstance(slots['colour'], str): return [ask('form'), ask('form'), ask('ground')]
-    return [('caption', '', tell(STILL, slots, None))]*4+[ask(k) for k in QUESTIONS]
+    ask = lambda k: ('qa', QUESTIONS[k], slots[k].capitalize() + '.')
+    if not isinstance(slots['colour'], str):
+        return [ask('form'), ask('form'), ask('ground')]
+    return [('caption', '', tell(STILL, slots, None))] * 4 + [ask(k) for k in QUESTIONS]
 
 # %% ../nbs/04c_nano.ipynb #04c-013
 def _targets(slots):
-    c,f,g = list(COLOURS), FORMS, list(GROUNDS)
-    names = torch.tensor([(c.index(s['colour']) if isinstance(s['colour'], str) else -100, f.index(s['form']), g.index(s['ground'])) for s in slots])
+    c, f, g = list(COLOURS), FORMS, list(GROUNDS)
+    names = torch.tensor(
+        [
+            (c.index(s['colour']) if isinstance(s['colour'], str) else -100, f.index(s['form']), g.index(s['ground']))
+            for s in slots
+        ]
+    )
     place = torch.tensor([s['place'] for s in slots])
-    return names, (place-place.mean(0))/place.std(0)                              # x, y and radius, standardised
+    return names, (place - place.mean(0)) / place.std(0)  # x, y and radius, standardised
 
 # %% ../nbs/04c_nano.ipynb #04c-014
-def _steps(module, n, desc, quiet, lr=2e-3): # Yields step numbers and optimises in between; the rate rises in 2 %, then falls as a cosine
-    ps = [(is_matrix(name, p), p) for name,p in module.named_parameters() if p.requires_grad]
-    opt = Muon([dict(params=[p for m,p in ps if m], muon=True), dict(params=[p for m,p in ps if not m])], lr=lr, betas=(.9,.98), weight_decay=.1)
+def _steps(
+    module, n, desc, quiet, lr=2e-3
+):  # Yields step numbers and optimises in between; the rate rises in 2 %, then falls as a cosine
+    ps = [(is_matrix(name, p), p) for name, p in module.named_parameters() if p.requires_grad]
+    opt = Muon(
+        [dict(params=[p for m, p in ps if m], muon=True), dict(params=[p for m, p in ps if not m])],
+        lr=lr,
+        betas=(0.9, 0.98),
+        weight_decay=0.1,
+    )
     for step in tqdm(range(n), desc=desc, disable=quiet or None):
-        for g in opt.param_groups: g['lr'] = lr*min(1, (step+1)/(.02*n+1))*(.5+.5*math.cos(math.pi*step/n))
+        for g in opt.param_groups:
+            g['lr'] = lr * min(1, (step + 1) / (0.02 * n + 1)) * (0.5 + 0.5 * math.cos(math.pi * step / n))
         opt.zero_grad()
         yield step
-        nn.utils.clip_grad_norm_(module.parameters(), 1.)
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         opt.step()
 
-def _windows(frames): # n 96 96 3 -> n 49: how much each window of 6×6 patches differs from the ground
-    blocks = torch.cat([torch.from_numpy(f).float().view(len(f),12,8,12,8,3).mean((2,4)) for f in np.array_split(frames, -(-len(frames)//1000))])
-    far = (blocks-blocks.flatten(1, 2).median(1).values[:,None,None]).norm(dim=-1)
-    return nn.functional.avg_pool2d(far[:,None], 6, 1).flatten(1)
+
+def _windows(frames):  # n 96 96 3 -> n 49: how much each window of 6×6 patches differs from the ground
+    blocks = torch.cat(
+        [
+            torch.from_numpy(f).float().view(len(f), 12, 8, 12, 8, 3).mean((2, 4))
+            for f in np.array_split(frames, -(-len(frames) // 1000))
+        ]
+    )
+    far = (blocks - blocks.flatten(1, 2).median(1).values[:, None, None]).norm(dim=-1)
+    return nn.functional.avg_pool2d(far[:, None], 6, 1).flatten(1)
 
 # %% ../nbs/04c_nano.ipynb #04c-015
-def train_tower(model, frames, slots, steps:int=3000, batch:int=64, seed:int=0, quiet=False):
+def train_tower(model, frames, slots, steps: int = 3000, batch: int = 64, seed: int = 0, quiet=False):
     "Teach the tower to tell colour, form and background, and each patch's feature to tell where the shape is and how large"
-    tower,(names,place),windows,g = model.model.vision_tower, _targets(slots), _windows(frames), torch.Generator().manual_seed(seed)
-    heads = nn.ModuleDict(dict(tower=tower, what=nn.Linear(96, 8+5+4), where=nn.Linear(96, 3)))
-    square = (torch.arange(6)[:,None]*12+torch.arange(6)).flatten()              # the patches of a window, from its corner
+    tower, (names, place), windows, g = (
+        model.model.vision_tower,
+        _targets(slots),
+        _windows(frames),
+        torch.Generator().manual_seed(seed),
+    )
+    heads = nn.ModuleDict(dict(tower=tower, what=nn.Linear(96, 8 + 5 + 4), where=nn.Linear(96, 3)))
+    # the patches of a window, from its corner
+    square = (torch.arange(6)[:, None] * 12 + torch.arange(6)).flatten()
     for step in _steps(heads, steps, 'tower', quiet):
         i = torch.randint(len(frames), (batch,), generator=g)
-        x = tower.embeddings(preprocess(frames[i], model))                        # B 144 Dv
-        if step<.85*steps:
+        x = tower.embeddings(preprocess(frames[i], model))  # B 144 Dv
+        if step < 0.85 * steps:
             w = windows[i]
-            k = torch.multinomial((w>=.9*w.max(1, keepdim=True).values).float(), 1, generator=g)
-            x = x.gather(1, (k//7*12+k%7+square)[...,None].expand(-1, -1, x.shape[-1]))   # B 36 Dv
+            k = torch.multinomial((w >= 0.9 * w.max(1, keepdim=True).values).float(), 1, generator=g)
+            x = x.gather(1, (k // 7 * 12 + k % 7 + square)[..., None].expand(-1, -1, x.shape[-1]))  # B 36 Dv
         x = tower.encoder(inputs_embeds=x).last_hidden_state
-        loss = sum(nn.functional.cross_entropy(o, t, ignore_index=-100) for o,t in zip(heads['what'](x.mean(1)).split([8,5,4], 1), names[i].T))
-        far = nn.functional.smooth_l1_loss(heads['where'](x), place[i][:,None].expand(-1, x.shape[1], -1))
-        (loss+far+1e-2*x.square().mean()).backward()
+        loss = sum(
+            nn.functional.cross_entropy(o, t, ignore_index=-100)
+            for o, t in zip(heads['what'](x.mean(1)).split([8, 5, 4], 1), names[i].T)
+        )
+        far = nn.functional.smooth_l1_loss(heads['where'](x), place[i][:, None].expand(-1, x.shape[1], -1))
+        (loss + far + 1e-2 * x.square().mean()).backward()
 
 # %% ../nbs/04c_nano.ipynb #04c-017
-def still_record(task, question, answer): # A record of a picture: one shot of one frame
-    return dict(id='still', task=task, shots=[[0,1]], asr=[''], question=question, conversations=[{}, dict(value=answer)])
+def still_record(task, question, answer):  # A record of a picture: one shot of one frame
+    return dict(
+        id='still', task=task, shots=[[0, 1]], asr=[''], question=question, conversations=[{}, dict(value=answer)]
+    )
+
 
 @torch.no_grad()
-def init_projector(model, feats, seed:int=0):
+def init_projector(model, feats, seed: int = 0):
     "A random projector that passes on all of the tower's features, at about the size of a word's embedding"
-    p,g = model.model.multi_modal_projector, torch.Generator().manual_seed(seed)
+    p, g = model.model.multi_modal_projector, torch.Generator().manual_seed(seed)
     d = feats.shape[-1]
-    p.linear_1.weight.copy_(torch.randn(p.linear_1.weight.shape, generator=g)/(d**.5*feats.std()))
-    p.linear_1.weight[:,d:] *= 2                                                   # a change is smaller than what changes
-    p.linear_1.bias.copy_(-p.linear_1.weight[:,:d]@feats.mean((0,1)))
-    p.linear_2.weight.copy_(torch.randn(p.linear_2.weight.shape, generator=g)*.1/p.linear_2.weight.shape[1]**.5)
+    p.linear_1.weight.copy_(torch.randn(p.linear_1.weight.shape, generator=g) / (d**0.5 * feats.std()))
+    p.linear_1.weight[:, d:] *= 2  # a change is smaller than what changes
+    p.linear_1.bias.copy_(-p.linear_1.weight[:, :d] @ feats.mean((0, 1)))
+    p.linear_2.weight.copy_(torch.randn(p.linear_2.weight.shape, generator=g) * 0.1 / p.linear_2.weight.shape[1] ** 0.5)
     p.linear_2.bias.zero_()
     p.requires_grad_(False)
 
-def train_words(model, tok, feats, slots, steps:int=600, batch:int=64, seed:int=0, quiet=False):
+
+def train_words(model, tok, feats, slots, steps: int = 600, batch: int = 64, seed: int = 0, quiet=False):
     "Teach the language model to tell pictures that the tower has seen, through a projector that hides nothing"
     model.model.vision_tower.requires_grad_(False)
     init_projector(model, feats, seed)
-    g,known = torch.Generator().manual_seed(seed), {}
+    g, known = torch.Generator().manual_seed(seed), {}
     for _ in _steps(model, steps, 'words', quiet):
-        i,items = torch.randint(len(feats), (batch,), generator=g), []
+        i, items = torch.randint(len(feats), (batch,), generator=g), []
         for k in i.tolist():
             what = lessons(slots[k])
             l = what[torch.randint(len(what), (1,), generator=g)]
-            if l not in known: known[l] = encode(still_record(*l), tok, model.tokens_per_frame, 1024)
+            if l not in known:
+                known[l] = encode(still_record(*l), tok, model.tokens_per_frame, 1024)
             items.append(known[l])
         model(**collate(items, tok.pad_token_id), image_features=feats[i]).loss.backward()
 
 # %% ../nbs/04c_nano.ipynb #04c-018
-def caption_stills(model, tok, frames)->list:
+def caption_stills(model, tok, frames) -> list:
     "Greedy captions of single pictures"
-    b = collate([encode(still_record('caption', '', ''), tok, model.tokens_per_frame, 1000, answer=False)], tok.pad_token_id)
+    b = collate(
+        [encode(still_record('caption', '', ''), tok, model.tokens_per_frame, 1000, answer=False)], tok.pad_token_id
+    )
     out = []
-    for f in np.array_split(frames, -(-len(frames)//100)):
-        out += generate(model, tok, {k:v.expand(len(f), -1) for k,v in b.items()}, model.see(f), 24)
+    for f in np.array_split(frames, -(-len(frames) // 100)):
+        out += generate(model, tok, {k: v.expand(len(f), -1) for k, v in b.items()}, model.see(f), 24)
     return out
 
-def still_accuracy(model, tok, n:int=400, seed:int=10**6, pairs=PAIRS)->dict:
+
+def still_accuracy(model, tok, n: int = 400, seed: int = 10**6, pairs=PAIRS) -> dict:
     "Share of new pictures whose colour, form and background are told rightly"
-    frames,slots = stills(n, seed, pairs, nameless=0)
+    frames, slots = stills(n, seed, pairs, nameless=0)
     said = [read_caption(t) or {} for t in caption_stills(model, tok, frames)]
-    return {k:sum(s[k]==d.get(k) for s,d in zip(slots, said))/n for k in ('colour','form','ground')}
+    return {k: sum(s[k] == d.get(k) for s, d in zip(slots, said)) / n for k in ('colour', 'form', 'ground')}
 
 # %% ../nbs/04c_nano.ipynb #04c-019
-def _stills_part(job): return stills(*job)
+def _stills_part(job):
+    return stills(*job)
+
 
 @keeps_state
 def pretrain(
-    out,                     # Folder for the checkpoint
-    pictures:int=48000,      # Stills to learn from
-    tower_steps:int=3000,    # Steps of 64 pictures for the tower
-    word_steps:int=600,     # and for the language model
-    seed:int=0,              # The same seed on the same machine gives the same weights
-    workers:int=0,           # Processes that draw; 0: one for each core
-    quiet:bool=False         # No progress bar
-)->dict:                     # Seed, data hash, minutes, accuracies and the weights' sha256
+    out,  # Folder for the checkpoint
+    pictures: int = 48000,  # Stills to learn from
+    tower_steps: int = 3000,  # Steps of 64 pictures for the tower
+    word_steps: int = 600,  # and for the language model
+    seed: int = 0,  # The same seed on the same machine gives the same weights
+    workers: int = 0,  # Processes that draw; 0: one for each core
+    quiet: bool = False,  # No progress bar
+) -> dict:  # Seed, data hash, minutes, accuracies and the weights' sha256
     "Make `nano`"
-    start,parts = time.time(), [(min(1000, pictures-k), [seed, k]) for k in range(0, pictures, 1000)]
-    drawn = [r for _,r in bulk(_stills_part, parts, workers, 300, 'stills', quiet)]
-    frames,slots = np.concatenate([f for f,_ in drawn]), [s for _,ss in drawn for s in ss]
+    start, parts = time.time(), [(min(1000, pictures - k), [seed, k]) for k in range(0, pictures, 1000)]
+    drawn = [r for _, r in bulk(_stills_part, parts, workers, 300, 'stills', quiet)]
+    frames, slots = np.concatenate([f for f, _ in drawn]), [s for _, ss in drawn for s in ss]
     del drawn
-    tok = make_tokenizer(); model = make_nano(tok, seed)
+    tok = make_tokenizer()
+    model = make_nano(tok, seed)
     train_tower(model, frames, slots, tower_steps, seed=seed, quiet=quiet)
     train_words(model, tok, model.see(frames), slots, word_steps, seed=seed, quiet=quiet)
-    model.half().save_pretrained(out); tok.save_pretrained(out)
+    model.half().save_pretrained(out)
+    tok.save_pretrained(out)
     model = model.float().eval()
-    return dict(seed=seed, pictures=pictures, tower_steps=tower_steps, word_steps=word_steps, data_sha256=hashlib.sha256(frames.tobytes()).hexdigest(), minutes=round((time.time()-start)/60, 1),
-                accuracy=still_accuracy(model, tok), unseen=still_accuracy(model, tok, pairs=UNSEEN), parameters=sum(p.numel() for p in model.parameters()),
-                weights_sha256=sha256(Path(out)/'model.safetensors'))
+    return dict(
+        seed=seed,
+        pictures=pictures,
+        tower_steps=tower_steps,
+        word_steps=word_steps,
+        data_sha256=hashlib.sha256(frames.tobytes()).hexdigest(),
+        minutes=round((time.time() - start) / 60, 1),
+        accuracy=still_accuracy(model, tok),
+        unseen=still_accuracy(model, tok, pairs=UNSEEN),
+        parameters=sum(p.numel() for p in model.parameters()),
+        weights_sha256=sha256(Path(out) / 'model.safetensors'),
+    )

@@ -12,30 +12,40 @@ from pathlib import Path
 
 # %% ../nbs/00f_pages.ipynb #00f-004
 def fill(
-    template:str,    # Name of a template in the package's data
-    filters:dict={}, # More filters for the template, by name
-    **data           # What it shows; text is escaped
-)->str:
+    template: str,  # Name of a template in the package's data
+    filters: dict = {},  # More filters for the template, by name
+    **data,  # What it shows; text is escaped
+) -> str:
     "Fill an HTML template; its filter `inline` writes data as JSON into a script"
     from jinja2 import Environment
+
     env = Environment(autoescape=True)
-    env.filters.update(filters, inline=lambda x: json.dumps(x, ensure_ascii=False).replace('<', '\\u003c').replace('\u2028', '\\u2028'))
-    return env.from_string((Path(str(files('shotluck')))/'data'/template).read_text(encoding='utf-8')).render(**data)
+    env.filters.update(
+        filters, inline=lambda x: json.dumps(x, ensure_ascii=False).replace('<', '\\u003c').replace('\u2028', '\\u2028')
+    )
+    return env.from_string((Path(str(files('shotluck'))) / 'data' / template).read_text(encoding='utf-8')).render(
+        **data
+    )
+
 
 def jpeg(
-    picture,          # uint8 [h, w, 3], or a PIL image
-    quality:int=82,   # 1 to 95
-    **options         # Of PIL's JPEG writer
-)->bytes:
+    picture,  # uint8 [h, w, 3], or a PIL image
+    quality: int = 82,  # 1 to 95
+    **options,  # Of PIL's JPEG writer
+) -> bytes:
     "A picture as JPEG"
     from PIL import Image
+
     b = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(b, 'JPEG', quality=quality, **options)
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
+        b, 'JPEG', quality=quality, **options
+    )
     return b.getvalue()
 
+
 def data_uri(
-    picture:bytes,    # As in its file
-    kind:str='jpeg'
-)->str:
+    picture: bytes,  # As in its file
+    kind: str = 'jpeg',
+) -> str:
     "A picture as an address that holds it"
-    return f'data:image/{kind};base64,'+base64.b64encode(picture).decode()
+    return f'data:image/{kind};base64,' + base64.b64encode(picture).decode()

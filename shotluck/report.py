@@ -20,184 +20,353 @@ from .video import read_pictures
 
 # %% ../nbs/06b_report.ipynb #06b-005
 def worth(
-    rows:dict,      # Name -> Scores over the same records; the first is the model
-    draws:int=1000, # Of the bootstrap
-    seed:int=0
-):                  # DataFrame: task, row, metric, value, low, high, difference, from, to, words
+    rows: dict,  # Name -> Scores over the same records; the first is the model
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,
+):  # DataFrame: task, row, metric, value, low, high, difference, from, to, words
     "Each control and baseline beside the model, with the interval of the difference to it"
     import pandas as pd
-    (name,main),*rest = rows.items()
+
+    (name, main), *rest = rows.items()
     out = []
-    for task,(part,_) in main.parts.items():
+    for task, (part, _) in main.parts.items():
+
         def line(row, s, d=None):
-            t = s.table[(s.table.task==task)&(s.table.metric==part.main)].iloc[0]
-            gap = dict(difference=d.difference, **{'from':d.low, 'to':d.high}, words=d.words) if d is not None else {'difference':np.nan, 'from':np.nan, 'to':np.nan, 'words':''}
+            t = s.table[(s.table.task == task) & (s.table.metric == part.main)].iloc[0]
+            gap = (
+                dict(difference=d.difference, **{'from': d.low, 'to': d.high}, words=d.words)
+                if d is not None
+                else {'difference': np.nan, 'from': np.nan, 'to': np.nan, 'words': ''}
+            )
             return dict(task=task, row=row, metric=part.main, value=t.value, low=t.low, high=t.high, **gap)
+
         out.append(line(name, main))
-        for row,s in rest:
-            if task not in s.parts: continue                                            # a baseline that no training record of the task could make
+        for row, s in rest:
+            # a baseline that no training record of the task could make
+            if task not in s.parts:
+                continue
             d = differences(main, s, task, draws, seed)
-            out.append(line(row, s, d[d.metric==part.main].iloc[0]))
+            out.append(line(row, s, d[d.metric == part.main].iloc[0]))
     return pd.DataFrame(out)
 
+
 def verdict(
-    table # From `worth`, with the rows blank and other
-)->dict:  # task -> sentence
+    table,  # From `worth`, with the rows blank and other
+) -> dict:  # task -> sentence
     "Whether the model uses the video, in words; a difference counts if its interval leaves out 0"
     out = {}
-    for task,t in table.groupby('task', sort=False):
-        r = {x.row:x for x in t.itertuples(index=False)}
+    for task, t in table.groupby('task', sort=False):
+        r = {x.row: x for x in t.itertuples(index=False)}
         main = t.iloc[0]
-        if not {'blank','other'}<=set(r): out[task] = 'Whether the video is used cannot be said: that takes --controls blank,other.'; continue
-        if 'too few' in r['blank'].words: out[task] = f"Whether the video is used cannot be said: {r['blank'].words}."; continue
-        lost = [k for k in ('blank','other') if r[k].words.startswith('lower')]
+        if not {'blank', 'other'} <= set(r):
+            out[task] = 'Whether the video is used cannot be said: that takes --controls blank,other.'
+            continue
+        if 'too few' in r['blank'].words:
+            out[task] = f"Whether the video is used cannot be said: {r['blank'].words}."
+            continue
+        lost = [k for k in ('blank', 'other') if r[k].words.startswith('lower')]
         beside = f"{main.metric} is {main.value:.3f}, with blank frames {r['blank'].value:.3f}, with another video's {r['other'].value:.3f}"
-        out[task] = {('blank','other'):f'The video is used: {beside}, and both differences are more than the choice of videos explains.',
-                     ('blank',):f"Frames are needed, but another video's do as well as the right ones: no sign that what they show is used. {beside}.",
-                     ('other',):f'Wrong frames do harm, but blank ones do as well as the right ones: no sign that the right ones help. {beside}.',
-                     ():f'No sign that the video is used: {beside}, and neither differs by more than the choice of videos explains.'}[tuple(lost)]
+        out[task] = {
+            (
+                'blank',
+                'other',
+            ): f'The video is used: {beside}, and both differences are more than the choice of videos explains.',
+            (
+                'blank',
+            ): f"Frames are needed, but another video's do as well as the right ones: no sign that what they show is used. {beside}.",
+            (
+                'other',
+            ): f'Wrong frames do harm, but blank ones do as well as the right ones: no sign that the right ones help. {beside}.',
+            (): f'No sign that the video is used: {beside}, and neither differs by more than the choice of videos explains.',
+        }[tuple(lost)]
     return out
 
 # %% ../nbs/06b_report.ipynb #06b-009
-PUBLISHED_NOTE = ("Shot2Story's published scores were counted by nlg-eval, which splits untokenised text at spaces so that case and punctuation count, over answers of another decoding (3 beams with sampling, top-p .9). "
-                  "They cannot be set beside these; shotluck-score and shotluck-compare count in that way with --metric nlg-eval.")
+PUBLISHED_NOTE = (
+    "Shot2Story's published scores were counted by nlg-eval, which splits untokenised text at spaces so that case and punctuation count, over answers of another decoding (3 beams with sampling, top-p .9). "
+    "They cannot be set beside these; shotluck-score and shotluck-compare count in that way with --metric nlg-eval."
+)
+
 
 def extremes(
-    scores:Scores,
-    n:int=12 # Of each end
-)->set:      # of ids
+    scores: Scores,
+    n: int = 12,  # Of each end
+) -> set:  # of ids
     "The best and the worst records by each metric of each task"
     out = set()
-    for m,_ in scores.parts.values():
+    for m, _ in scores.parts.values():
         for col in m.each().T:
             at = np.argsort(col, kind='stable')
             out.update(m.ids[i] for i in [*at[:n], *at[-n:]])
     return out
 
-def _middles(record, most): # Middle frames of its first shots, none if it does not say where they are
-    shots = record.get('shots')
-    if not isinstance(record.get('video'), str) or not isinstance(shots, list): return []
-    try: return [(int(start)+int(end))//2 for start,end in shots[:most]]
-    except (TypeError, ValueError): return []
 
-def _pictures(videos, job): # In a worker: the frames as data URIs
-    video,idxs = job
+def _middles(record, most):  # Middle frames of its first shots, none if it does not say where they are
+    shots = record.get('shots')
+    if not isinstance(record.get('video'), str) or not isinstance(shots, list):
+        return []
+    try:
+        return [(int(start) + int(end)) // 2 for start, end in shots[:most]]
+    except (TypeError, ValueError):
+        return []
+
+
+def _pictures(videos, job):  # In a worker: the frames as data URIs
+    video, idxs = job
     return [data_uri(jpeg(frame, 70)) for frame in read_pictures(inside(videos, video), idxs, 160)]
 
+
 def thumbnails(
-    records:list, # Whose shots to show
-    videos,       # Folder of the videos
-    most:int=4,   # Pictures of a record
-    quiet:bool=False,
-    seconds:float=60 # That a video may take
-)->dict:          # id -> [data URI, …]; a video that cannot be read in time has none
+    records: list,  # Whose shots to show
+    videos,  # Folder of the videos
+    most: int = 4,  # Pictures of a record
+    quiet: bool = False,
+    seconds: float = 60,  # That a video may take
+) -> dict:  # id -> [data URI, …]; a video that cannot be read in time has none
     "Middle frames of shots, each video opened once, in worker processes"
-    want,out = {}, {}
+    want, out = {}, {}
     for r in records:
-        if middles := _middles(r, most): want.setdefault(r['video'], []).append((r['id'], middles))
-    jobs = [(video, sorted({k for _,ks in rows for k in ks})) for video,rows in want.items()]
-    for (video,idxs),uris in bulk(partial(_pictures, videos), jobs, timeout=seconds, desc='thumbnails', quiet=quiet) if jobs else ():
-        if isinstance(uris, Exception): continue
+        if middles := _middles(r, most):
+            want.setdefault(r['video'], []).append((r['id'], middles))
+    jobs = [(video, sorted({k for _, ks in rows for k in ks})) for video, rows in want.items()]
+    for (video, idxs), uris in (
+        bulk(partial(_pictures, videos), jobs, timeout=seconds, desc='thumbnails', quiet=quiet) if jobs else ()
+    ):
+        if isinstance(uris, Exception):
+            continue
         seen = dict(zip(idxs, uris))
-        out.update({i:[seen[k] for k in ks] for i,ks in want[video]})
+        out.update({i: [seen[k] for k in ks] for i, ks in want[video]})
     return out
 
+
 def report(
-    rows:dict,        # Name -> Scores over the same records; the first is the model
-    preds:dict,       # Name -> {id: text}
-    records:list,     # As scored
-    videos=None,      # Folder of the videos, for thumbnails; None: the page has none
-    what:dict={},     # Name of a row -> what it is, in words
-    title:str='',     # Of the page
-    failed:dict={},   # Name of a row -> {id: why the model could not be shown it}
-    notes:list=[],    # Of what was left out
-    draws:int=1000,   # Of the bootstrap
-    quiet:bool=False  # No progress bar
-)->str:
+    rows: dict,  # Name -> Scores over the same records; the first is the model
+    preds: dict,  # Name -> {id: text}
+    records: list,  # As scored
+    videos=None,  # Folder of the videos, for thumbnails; None: the page has none
+    what: dict = {},  # Name of a row -> what it is, in words
+    title: str = '',  # Of the page
+    failed: dict = {},  # Name of a row -> {id: why the model could not be shown it}
+    notes: list = [],  # Of what was left out
+    draws: int = 1000,  # Of the bootstrap
+    quiet: bool = False,  # No progress bar
+) -> str:
     "One self-contained page: scores, what each input is worth, and every answer to search and sort"
-    name,main = next(iter(rows.items()))
+    name, main = next(iter(rows.items()))
     table = worth(rows, draws) if draws else None
-    shown = extremes(main) if len(records)>400 else {r['id'] for r in records}
+    shown = extremes(main) if len(records) > 400 else {r['id'] for r in records}
     thumbs = thumbnails([r for r in records if r['id'] in shown], videos, quiet=quiet) if videos else {}
-    items = [dict(id=r['id'], task=r['task'], ref=answer(r), said=preds[name][r['id']], asr=' / '.join(str(a) for a in r.get('asr') or [] if a), ask=r.get('question', ''),
-                  scores={k:None if np.isnan(v) else round(v, 4) for k,v in main.each[r['id']].items()},
-                  rows={k:p[r['id']] for k,p in preds.items() if k!=name and r['id'] in shown and r['id'] in p}, pics=thumbs.get(r['id'], [])) for r in records]
-    bars = [] if table is None else [dict(task=t, metric=g.metric.iloc[0], top=float(np.nanmax([*g.high, *g.value, 1e-9])), rows=g.to_dict('records')) for t,g in table.groupby('task', sort=False)]
-    scores = [dict(task=t, n=int(g.n.iloc[0]), N=int(g.N.iloc[0]), rows=g.to_dict('records')) for t,g in main.table.groupby('task', sort=False)]
-    return fill('evaluate.html', title=title or name, about=main.about(), scores=scores, bars=bars, verdict={} if table is None else verdict(table), what=what, name=name, items=items,
-                metrics={t:m.names for t,(m,_) in main.parts.items()}, failed={row:bad for row,bad in failed.items() if bad}, notes=notes, published=PUBLISHED_NOTE if set(main.parts)-{'qa'} else '')
+    items = [
+        dict(
+            id=r['id'],
+            task=r['task'],
+            ref=answer(r),
+            said=preds[name][r['id']],
+            asr=' / '.join(str(a) for a in r.get('asr') or [] if a),
+            ask=r.get('question', ''),
+            scores={k: None if np.isnan(v) else round(v, 4) for k, v in main.each[r['id']].items()},
+            rows={k: p[r['id']] for k, p in preds.items() if k != name and r['id'] in shown and r['id'] in p},
+            pics=thumbs.get(r['id'], []),
+        )
+        for r in records
+    ]
+    bars = (
+        []
+        if table is None
+        else [
+            dict(
+                task=t,
+                metric=g.metric.iloc[0],
+                top=float(np.nanmax([*g.high, *g.value, 1e-9])),
+                rows=g.to_dict('records'),
+            )
+            for t, g in table.groupby('task', sort=False)
+        ]
+    )
+    scores = [
+        dict(task=t, n=int(g.n.iloc[0]), N=int(g.N.iloc[0]), rows=g.to_dict('records'))
+        for t, g in main.table.groupby('task', sort=False)
+    ]
+    return fill(
+        'evaluate.html',
+        title=title or name,
+        about=main.about(),
+        scores=scores,
+        bars=bars,
+        verdict={} if table is None else verdict(table),
+        what=what,
+        name=name,
+        items=items,
+        metrics={t: m.names for t, (m, _) in main.parts.items()},
+        failed={row: bad for row, bad in failed.items() if bad},
+        notes=notes,
+        published=PUBLISHED_NOTE if set(main.parts) - {'qa'} else '',
+    )
 
 # %% ../nbs/06b_report.ipynb #06b-012
-_S2S = ('Shot2Story, arXiv 2312.10300', "nlg-eval on untokenised text, so compare under --metric nlg-eval; 3 beams with sampling, top-p .9; its own prompts, 7B models")
-_SLH = ('Shotluck-Holmes, arXiv 2405.20648', 'another CIDEr and METEOR code, and the reference caption was in the prompt: not comparable')
-PUBLISHED = [dict(run=run, task=task, scores=dict(zip(('BLEU-4','METEOR','ROUGE-L','CIDEr'), [v/100 for v in vs])), source=s, note=n) for run,task,vs,(s,n) in [
-    ('Shot2Story V', 'caption', (10.5, 16.0, 30.1, 38.8), _S2S), ('Shot2Story V+A', 'caption', (10.7, 16.2, 29.6, 37.4), _S2S),
-    ('SUM-holistic', 'summary', (10.9, 18.3, 26.2, 6.3), _S2S), ('SUM-shot', 'summary', (11.7, 19.7, 26.8, 8.6), _S2S), ('Shot2Story V+A', 'narration', (18.8, 24.8, 39.0, 168.7), _S2S),
-    ('Shotluck-Holmes 1.5B', 'caption', (9.3, 25.3, 36.3, 68.9), _SLH), ('Shotluck-Holmes 3.1B', 'caption', (8.7, 25.7, 36.2, 63.2), _SLH),
-    ('Shotluck-Holmes 1.5B', 'summary', (6.48, 21.3, 40.2, 144.3), _SLH), ('Shotluck-Holmes 3.1B', 'summary', (7.67, 23.2, 43.0, 152.3), _SLH)]]
+_S2S = (
+    'Shot2Story, arXiv 2312.10300',
+    "nlg-eval on untokenised text, so compare under --metric nlg-eval; 3 beams with sampling, top-p .9; its own prompts, 7B models",
+)
+_SLH = (
+    'Shotluck-Holmes, arXiv 2405.20648',
+    'another CIDEr and METEOR code, and the reference caption was in the prompt: not comparable',
+)
+PUBLISHED = [
+    dict(
+        run=run,
+        task=task,
+        scores=dict(zip(('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr'), [v / 100 for v in vs])),
+        source=s,
+        note=n,
+    )
+    for run, task, vs, (s, n) in [
+        ('Shot2Story V', 'caption', (10.5, 16.0, 30.1, 38.8), _S2S),
+        ('Shot2Story V+A', 'caption', (10.7, 16.2, 29.6, 37.4), _S2S),
+        ('SUM-holistic', 'summary', (10.9, 18.3, 26.2, 6.3), _S2S),
+        ('SUM-shot', 'summary', (11.7, 19.7, 26.8, 8.6), _S2S),
+        ('Shot2Story V+A', 'narration', (18.8, 24.8, 39.0, 168.7), _S2S),
+        ('Shotluck-Holmes 1.5B', 'caption', (9.3, 25.3, 36.3, 68.9), _SLH),
+        ('Shotluck-Holmes 3.1B', 'caption', (8.7, 25.7, 36.2, 63.2), _SLH),
+        ('Shotluck-Holmes 1.5B', 'summary', (6.48, 21.3, 40.2, 144.3), _SLH),
+        ('Shotluck-Holmes 3.1B', 'summary', (7.67, 23.2, 43.0, 152.3), _SLH),
+    ]
+]
+
 
 class Comparison:
     "`table` (a row for each run), `differences` to the first run with intervals and words, over `n` records common to all"
-    def __init__(self, table, differences, n:int, sizes:dict, published, bounds:dict, metric='coco'): store_attr() # bounds: (run, column) -> (low, high)
+
+    def __init__(self, table, differences, n: int, sizes: dict, published, bounds: dict, metric='coco'):
+        store_attr()  # bounds: (run, column) -> (low, high)
+
     def about(self):
         most = max(self.sizes.values())
-        return ('' if self.metric=='coco' else f'counted as {self.metric} does, ')+f"over the {self.n} records common to all"+('' if self.n==most else ' ('+', '.join(f'{r} has {k}' for r,k in self.sizes.items())+')')
-    def caution(self): return [PUBLISHED_NOTE] if self.metric=='coco' else ['All runs are counted as nlg-eval does, as the rows of Shot2Story are; the decoding differs still.']
-    def main(self): # What is printed of the differences
+        return (
+            ('' if self.metric == 'coco' else f'counted as {self.metric} does, ')
+            + f"over the {self.n} records common to all"
+            + ('' if self.n == most else ' (' + ', '.join(f'{r} has {k}' for r, k in self.sizes.items()) + ')')
+        )
+
+    def caution(self):
+        return (
+            [PUBLISHED_NOTE]
+            if self.metric == 'coco'
+            else ['All runs are counted as nlg-eval does, as the rows of Shot2Story are; the decoding differs still.']
+        )
+
+    def main(self):  # What is printed of the differences
         d = self.differences
-        return d[[m in ('CIDEr','token F1') for m in d.metric]] if len(d) else d
+        return d[[m in ('CIDEr', 'token F1') for m in d.metric]] if len(d) else d
+
     def __repr__(self):
         parts = [self.table.round(4).to_string(), self.about()]
-        parts += [f"{x.run} against {x.first}, {x.task} {x.metric}: {x.difference:+.4f} [{x.low:+.4f}, {x.high:+.4f}], {x.words}" for x in self.main().itertuples()]
-        return '\n'.join(parts+([self.published.to_string(index=False), *self.caution()] if len(self.published) else []))
-    def _repr_html_(self): return self.table.round(4).to_html()+f'<p>{self.about()}</p>'+self.main().round(4).to_html(index=False)+(self.published.to_html(index=False)+''.join(f'<p>{t}</p>' for t in self.caution()) if len(self.published) else '')
+        parts += [
+            f"{x.run} against {x.first}, {x.task} {x.metric}: {x.difference:+.4f} [{x.low:+.4f}, {x.high:+.4f}], {x.words}"
+            for x in self.main().itertuples()
+        ]
+        return '\n'.join(
+            parts + ([self.published.to_string(index=False), *self.caution()] if len(self.published) else [])
+        )
+
+    def _repr_html_(self):
+        return (
+            self.table.round(4).to_html()
+            + f'<p>{self.about()}</p>'
+            + self.main().round(4).to_html(index=False)
+            + (
+                self.published.to_html(index=False) + ''.join(f'<p>{t}</p>' for t in self.caution())
+                if len(self.published)
+                else ''
+            )
+        )
+
     def save(self, out):
         "compare.csv, differences.csv, published.csv and compare.png"
-        for name,t in (('compare', self.table), ('differences', self.differences), ('published', self.published)):
-            with whole(Path(out)/f'{name}.csv') as p: safe_table(t).to_csv(p, index=name=='compare')
-        with whole(Path(out)/'compare.png') as p: self.plot().savefig(p, dpi=110, format='png')
+        for name, t in (('compare', self.table), ('differences', self.differences), ('published', self.published)):
+            with whole(Path(out) / f'{name}.csv') as p:
+                safe_table(t).to_csv(p, index=name == 'compare')
+        with whole(Path(out) / 'compare.png') as p:
+            self.plot().savefig(p, dpi=110, format='png')
+
     def plot(self):
         "Runs with intervals, published rows hollow"
         from matplotlib.figure import Figure
-        keys = [k for k in self.table.columns if k.split()[-1] in ('BLEU-4','METEOR','ROUGE-L','CIDEr','F1')]
-        fig = Figure(figsize=(11, 2.6*-(-len(keys)//4)+.4), layout='constrained')
-        for ax,k in zip(np.atleast_1d(fig.subplots(-(-len(keys)//4), min(4, len(keys)))).flat, keys):
-            task,metric = k.split(' ', 1)
+
+        keys = [k for k in self.table.columns if k.split()[-1] in ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1')]
+        fig = Figure(figsize=(11, 2.6 * -(-len(keys) // 4) + 0.4), layout='constrained')
+        for ax, k in zip(np.atleast_1d(fig.subplots(-(-len(keys) // 4), min(4, len(keys)))).flat, keys):
+            task, metric = k.split(' ', 1)
             rows = [(r, *self.table.loc[r, k:k].tolist(), *self.bounds[r, k]) for r in self.table.index]
-            rows += [(f"{p.run} *", getattr(p, metric.replace('-', '_').replace(' ', '_'), np.nan), np.nan, np.nan) for p in self.published.rename(columns=lambda c: c.replace('-', '_')).itertuples() if p.task==task]
-            for y,(r,v,l,h) in enumerate(rows[::-1]):
-                if np.isfinite(l): ax.plot([l, h], [y, y], color='C0', lw=1.5)
+            rows += [
+                (f"{p.run} *", getattr(p, metric.replace('-', '_').replace(' ', '_'), np.nan), np.nan, np.nan)
+                for p in self.published.rename(columns=lambda c: c.replace('-', '_')).itertuples()
+                if p.task == task
+            ]
+            for y, (r, v, l, h) in enumerate(rows[::-1]):
+                if np.isfinite(l):
+                    ax.plot([l, h], [y, y], color='C0', lw=1.5)
                 ax.plot(v, y, 'o', color='C0', mfc='white' if r.endswith('*') else 'C0')
-            ax.set_yticks(range(len(rows)), [r[0][-26:] for r in rows[::-1]], fontsize=7); ax.set_title(k, fontsize=9); ax.set_xlim(left=0); ax.grid(alpha=.3, axis='x')
-        if len(self.published): fig.supxlabel('* published, over other records or by other code: see published.csv', fontsize=7)
+            ax.set_yticks(range(len(rows)), [r[0][-26:] for r in rows[::-1]], fontsize=7)
+            ax.set_title(k, fontsize=9)
+            ax.set_xlim(left=0)
+            ax.grid(alpha=0.3, axis='x')
+        if len(self.published):
+            fig.supxlabel('* published, over other records or by other code: see published.csv', fontsize=7)
         return fig
 
 # %% ../nbs/06b_report.ipynb #06b-013
-def _run(folder): # (predictions, records) of a run
+def _run(folder):  # (predictions, records) of a run
     folder = Path(folder)
-    recs = next((p for p in (folder/'records.jsonl', folder.parent/'records.jsonl') if p.exists()), None)
-    if recs is None: raise ValueError(f"{folder}: no records.jsonl in it or above it, so this is no folder that shotluck-evaluate wrote")
-    return read_predictions(folder/'predictions.jsonl'), {r['id']:r for r in read_records(recs)}
+    recs = next((p for p in (folder / 'records.jsonl', folder.parent / 'records.jsonl') if p.exists()), None)
+    if recs is None:
+        raise ValueError(
+            f"{folder}: no records.jsonl in it or above it, so this is no folder that shotluck-evaluate wrote"
+        )
+    return read_predictions(folder / 'predictions.jsonl'), {r['id']: r for r in read_records(recs)}
+
 
 def compare(
-    runs:list,            # Folders that `evaluate` wrote
-    draws:int=1000,       # Of the bootstrap
-    seed:int=0,           # Of the bootstrap
-    published:bool=False, # Also the published rows of the same tasks?
-    metric:str='coco'     # How words are cut: coco, or nlg-eval, as Shot2Story's published rows were
-)->Comparison:
+    runs: list,  # Folders that `evaluate` wrote
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,  # Of the bootstrap
+    published: bool = False,  # Also the published rows of the same tasks?
+    metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published rows were
+) -> Comparison:
     "Scores of runs side by side, each scored anew over the records common to all"
     import pandas as pd
-    read = {str(r):_run(r) for r in runs}
-    ids = set.intersection(*({i for i in p if i in rs} for p,rs in read.values()))
-    if not ids: raise ValueError(f"these runs have no record in common: {', '.join(f'{r} has {len(p)}' for r,(p,_) in read.items())}")
+
+    read = {str(r): _run(r) for r in runs}
+    ids = set.intersection(*({i for i in p if i in rs} for p, rs in read.values()))
+    if not ids:
+        raise ValueError(
+            f"these runs have no record in common: {', '.join(f'{r} has {len(p)}' for r, (p, _) in read.items())}"
+        )
     first = next(iter(read))
     recs = [read[first][1][i] for i in sorted(ids)]
-    for r,(_,rs) in read.items():
-        if bad := [q['id'] for q in recs if answer(rs[q['id']])!=answer(q)]: raise ValueError(f"{r} and {first} have different references for {len(bad)} records, such as {bad[0]}")
-    got = {r:score({i:p[i] for i in ids}, recs, draws, seed, metric=metric) for r,(p,_) in read.items()}
-    cells = {r:{f'{x.task} {x.metric}':x for x in s.table.itertuples()} for r,s in got.items()}
-    gaps = [paired(got[first], s, draws, seed).assign(run=r, first=first) for r,s in got.items() if r!=first] if draws else []
-    known = pd.DataFrame([dict(run=p['run'], task=p['task'], **p['scores'], source=p['source'], note=p['note']) for p in PUBLISHED if published and p['task'] in got[first].parts])
-    return Comparison(pd.DataFrame({r:{k:x.value for k,x in row.items()} for r,row in cells.items()}).T, pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(), len(ids), {r:len(p) for r,(p,_) in read.items()}, known,
-                      {(r,k):(x.low, x.high) for r,row in cells.items() for k,x in row.items()}, metric)
+    for r, (_, rs) in read.items():
+        if bad := [q['id'] for q in recs if answer(rs[q['id']]) != answer(q)]:
+            raise ValueError(f"{r} and {first} have different references for {len(bad)} records, such as {bad[0]}")
+    got = {r: score({i: p[i] for i in ids}, recs, draws, seed, metric=metric) for r, (p, _) in read.items()}
+    cells = {r: {f'{x.task} {x.metric}': x for x in s.table.itertuples()} for r, s in got.items()}
+    gaps = (
+        [paired(got[first], s, draws, seed).assign(run=r, first=first) for r, s in got.items() if r != first]
+        if draws
+        else []
+    )
+    known = pd.DataFrame(
+        [
+            dict(run=p['run'], task=p['task'], **p['scores'], source=p['source'], note=p['note'])
+            for p in PUBLISHED
+            if published and p['task'] in got[first].parts
+        ]
+    )
+    return Comparison(
+        pd.DataFrame({r: {k: x.value for k, x in row.items()} for r, row in cells.items()}).T,
+        pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(),
+        len(ids),
+        {r: len(p) for r, (p, _) in read.items()},
+        known,
+        {(r, k): (x.low, x.high) for r, row in cells.items() for k, x in row.items()},
+        metric,
+    )

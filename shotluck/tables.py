@@ -15,251 +15,399 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from .files import LONGEST, NestedTooDeeply, StrictJSON, TextReader, check_regular, drop_halves, escaped_half, iter_jsonl
+from shotluck.files import (
+    LONGEST,
+    NestedTooDeeply,
+    StrictJSON,
+    TextReader,
+    check_regular,
+    drop_halves,
+    escaped_half,
+    iter_jsonl,
+)
 
 # %% ../nbs/00d_tables.ipynb #00d-005
-class Fault(str): "Why a row of a file is no annotation; stands in the row's place"
+class Fault(str):
+    "Why a row of a file is no annotation; stands in the row's place"
+
 
 _gap = re.compile(r'[\s,]*')
 
+
 def iter_json(
-    path,            # A file that holds a list in JSON
-    piece:int=1<<22  # Characters read at a time
+    path,  # A file that holds a list in JSON
+    piece: int = 1 << 22,  # Characters read at a time
 ):
     "Yield the elements of a list in JSON without holding all of it; `ValueError` in one line where it is broken, after what came before"
-    text,at,end,n,strict = '', 0, False, 0, StrictJSON()
+    text, at, end, n, strict = '', 0, False, 0, StrictJSON()
     try:
         with TextReader(path) as f:
+
             def more():
-                nonlocal text,at,end
-                if len(text)-at>LONGEST: raise ValueError(f"{path}: row {n} is longer than {LONGEST:,} characters, or never ends")
-                new = f.read(max(piece, len(text)-at))         # what is one long value is read in doubling pieces
-                text,at,end = text[at:]+new, 0, not new
+                nonlocal text, at, end
+                if len(text) - at > LONGEST:
+                    raise ValueError(f"{path}: row {n} is longer than {LONGEST:,} characters, or never ends")
+                # what is one long value is read in doubling pieces
+                new = f.read(max(piece, len(text) - at))
+                text, at, end = text[at:] + new, 0, not new
+
             more()
             at = re.match(r'\s*', text).end()
-            if text[at:at+1]!='[': raise ValueError(f"{path}: a list of annotations was expected, it begins with {text[at:at+20]!r}")
+            if text[at : at + 1] != '[':
+                raise ValueError(f"{path}: a list of annotations was expected, it begins with {text[at : at + 20]!r}")
             at += 1
             while True:
                 at = _gap.match(text, at).end()
-                if at==len(text) and not end: more(); continue
-                if text[at:at+1]==']': break
-                try: x,stop = strict.raw_decode(text, at)
+                if at == len(text) and not end:
+                    more()
+                    continue
+                if text[at : at + 1] == ']':
+                    break
+                try:
+                    x, stop = strict.raw_decode(text, at)
                 except ValueError as e:
-                    if end or isinstance(e, NestedTooDeeply): raise ValueError(f"{path}: not readable as JSON after row {n} ({e})") from None
-                    more(); continue
-                if stop==len(text) and not end: more(); continue   # a number may go on
+                    if end or isinstance(e, NestedTooDeeply):
+                        raise ValueError(f"{path}: not readable as JSON after row {n} ({e})") from None
+                    more()
+                    continue
+                # a number may go on
+                if stop == len(text) and not end:
+                    more()
+                    continue
                 halves = escaped_half(text, at, stop)
-                at,n = stop,n+1
-                if strict.wrong: yield Fault(f"row {n}: {strict.wrong}")
-                else: yield drop_halves(x) if halves else x
-            if rest := (text[at+1:]+f.read(piece)).strip(): raise ValueError(f"{path}: not readable as JSON after row {n} (something follows the list: {rest[:20]!r})")
-    except OSError as e: raise ValueError(f"{path}: not readable as JSON ({type(e).__name__} {e})") from None
+                at, n = stop, n + 1
+                if strict.wrong:
+                    yield Fault(f"row {n}: {strict.wrong}")
+                else:
+                    yield drop_halves(x) if halves else x
+            if rest := (text[at + 1 :] + f.read(piece)).strip():
+                raise ValueError(
+                    f"{path}: not readable as JSON after row {n} (something follows the list: {rest[:20]!r})"
+                )
+    except OSError as e:
+        raise ValueError(f"{path}: not readable as JSON ({type(e).__name__} {e})") from None
 
 # %% ../nbs/00d_tables.ipynb #00d-008
-_time = re.compile(r'\s*(?:(?:([0-9]{1,6}):)?([0-9]{1,6}):)?([0-9]{1,9}(?:[.,][0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?)\s*', re.I)
+_time = re.compile(
+    r'\s*(?:(?:([0-9]{1,6}):)?([0-9]{1,6}):)?([0-9]{1,9}(?:[.,][0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?)\s*', re.I
+)
+
 
 def seconds(
-    x # A number, or a timecode: `83.5`, `1:23.5`, `00:01:23,5`
-)->float:
+    x,  # A number, or a timecode: `83.5`, `1:23.5`, `00:01:23,5`
+) -> float:
     "Seconds; `ValueError` if it is not a time from 0 to 10⁹"
     m = _time.fullmatch(str(x))
-    t = 3600*int(m[1] or 0)+60*int(m[2] or 0)+float(m[3].replace(',', '.')) if m else -1
-    if not 0<=t<=1e9: raise ValueError(f"a time was expected, in seconds or as 00:01:23.5, got {str(x)[:40]!r}")
+    t = 3600 * int(m[1] or 0) + 60 * int(m[2] or 0) + float(m[3].replace(',', '.')) if m else -1
+    if not 0 <= t <= 1e9:
+        raise ValueError(f"a time was expected, in seconds or as 00:01:23.5, got {str(x)[:40]!r}")
     return t
 
-_literal_length = 1000                                  # characters; far more than the categories or times of a clip take
 
-def _literal_list(cell): # A list written as Python does
-    if len(cell)>_literal_length: raise ValueError(f"a short list was expected, got {len(cell)} characters")
+_literal_length = 1000  # characters; far more than the categories or times of a clip take
+
+
+def _literal_list(cell):  # A list written as Python does
+    if len(cell) > _literal_length:
+        raise ValueError(f"a short list was expected, got {len(cell)} characters")
     x = ast.literal_eval(cell.strip())
-    if not isinstance(x, (list,tuple)): raise ValueError(f"a list was expected, got {type(x).__name__}")
+    if not isinstance(x, (list, tuple)):
+        raise ValueError(f"a list was expected, got {type(x).__name__}")
     return x
 
+
 def read_meta(
-    path # `*_meta.csv`
-)->tuple: # {clip: dict(youtube, start, end, categories)} and [(line, reason), …] of the rows that cannot be used
+    path,  # `*_meta.csv`
+) -> tuple:  # {clip: dict(youtube, start, end, categories)} and [(line, reason), …] of the rows that cannot be used
     "Where each clip was cut from"
-    meta,bad = {},[]
-    for n,row,fault in table_rows(path, ('clip_id','duration','youtube_id')):
+    meta, bad = {}, []
+    for n, row, fault in table_rows(path, ('clip_id', 'duration', 'youtube_id')):
         try:
-            if fault: raise ValueError(fault)
-            a,b = map(seconds, _literal_list(row['duration']))
+            if fault:
+                raise ValueError(fault)
+            a, b = map(seconds, _literal_list(row['duration']))
             cats = _literal_list(row.get('categories') or '[]')
-            if not a<b: raise ValueError(f"its end {b:g} s is not after its start {a:g} s")
-            if not re.fullmatch(r'[A-Za-z0-9_-]{1,20}', row['youtube_id']): raise ValueError(f"{row['youtube_id'][:40]!r} is no YouTube id")
-            if not row['clip_id']: raise ValueError('it names no clip')
+            if not a < b:
+                raise ValueError(f"its end {b:g} s is not after its start {a:g} s")
+            if not re.fullmatch(r'[A-Za-z0-9_-]{1,20}', row['youtube_id']):
+                raise ValueError(f"{row['youtube_id'][:40]!r} is no YouTube id")
+            if not row['clip_id']:
+                raise ValueError('it names no clip')
             meta[row['clip_id']] = dict(youtube=row['youtube_id'], start=a, end=b, categories=[str(c) for c in cats])
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as e: bad.append((n, f"{type(e).__name__}: {str(e)[:120]}"))
-    return meta,bad
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as e:
+            bad.append((n, f"{type(e).__name__}: {str(e)[:120]}"))
+    return meta, bad
+
 
 def clip_sources(
-    path # `*_meta.csv`
-)->dict: # {clip: YouTube id}
+    path,  # `*_meta.csv`
+) -> dict:  # {clip: YouTube id}
     "From which video each clip was cut, and no more"
-    return {r['clip_id']:r['youtube_id'] for _,r,fault in table_rows(path, ('clip_id','youtube_id')) if not fault and r['clip_id'] and r['youtube_id']}
+    return {
+        r['clip_id']: r['youtube_id']
+        for _, r, fault in table_rows(path, ('clip_id', 'youtube_id'))
+        if not fault and r['clip_id'] and r['youtube_id']
+    }
 
-def _separator(line, need): # The one that gives most of the columns that are needed
-    def found(separator): return len(set(need) & {c.strip().lower() for c in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])})
+
+def _separator(line, need):  # The one that gives most of the columns that are needed
+    def found(separator):
+        return len(
+            set(need)
+            & {c.strip().lower() for c in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])}
+        )
+
     return max(',;\t', key=found)
 
+
 def table_rows(
-    path,      # A table with commas, semicolons or tabs between its cells
-    need:tuple # Columns that it must have
+    path,  # A table with commas, semicolons or tabs between its cells
+    need: tuple,  # Columns that it must have
 ):
     "Yield `(line, {column in lower case: cell}, what is wrong with the row)`; `ValueError` in one line if it is no such table"
     try:
         with TextReader(path) as f:
-            lines,before = iter(f), 0
+            lines, before = iter(f), 0
             head = next(lines, '')
-            if re.fullmatch(r'sep=.\s*', head): head,before = next(lines, ''), 1              # how Excel is told
+            # how Excel is told
+            if re.fullmatch(r'sep=.\s*', head):
+                head, before = next(lines, ''), 1
             separator = _separator(head, need)
             reader = csv.reader(chain([head], lines), delimiter=separator, skipinitialspace=True, strict=True)
             names = [c.strip().lower() for c in next(reader, [])]
-            if lack := [c for c in need if c not in names]: raise ValueError(f"{path}: a table with the columns {', '.join(need)} was expected; {', '.join(lack)} is missing, there are {', '.join(names)[:200]!r}")
-            if twice := [c for c in names if c and names.count(c)>1]: raise ValueError(f"{path}: the column {twice[0]!r} is there twice")
+            if lack := [c for c in need if c not in names]:
+                raise ValueError(
+                    f"{path}: a table with the columns {', '.join(need)} was expected; {', '.join(lack)} is missing, there are {', '.join(names)[:200]!r}"
+                )
+            if twice := [c for c in names if c and names.count(c) > 1]:
+                raise ValueError(f"{path}: the column {twice[0]!r} is there twice")
             while True:
-                line,fault = reader.line_num+before+1, ''
-                try: cells = next(reader)
-                except StopIteration: return
-                except csv.Error as e: yield line, {}, f"line {line}: not readable as a row of a table ({e})"; continue
-                if not any(map(str.strip, cells)): continue
-                if any(map(str.strip, cells[len(names):])) or len(cells)<len(names):
+                line, fault = reader.line_num + before + 1, ''
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as e:
+                    yield line, {}, f"line {line}: not readable as a row of a table ({e})"
+                    continue
+                if not any(map(str.strip, cells)):
+                    continue
+                if any(map(str.strip, cells[len(names) :])) or len(cells) < len(names):
                     fault = f"line {line}: {len(cells)} cells, the table has {len(names)} columns"
-                    if len(cells)>len(names): fault += f"; a text that holds {separator!r} is put in quotes"
-                elif any('\0' in c for c in cells): fault = f"line {line}: a cell holds a zero byte"
+                    if len(cells) > len(names):
+                        fault += f"; a text that holds {separator!r} is put in quotes"
+                elif any('\0' in c for c in cells):
+                    fault = f"line {line}: a cell holds a zero byte"
                 yield line, dict(zip(names, cells)), fault
-    except csv.Error as e: raise ValueError(f"{path}: not readable as a table ({e})") from None
+    except csv.Error as e:
+        raise ValueError(f"{path}: not readable as a table ({e})") from None
 
 # %% ../nbs/00d_tables.ipynb #00d-011
-class _Type: # numpy.dtype: only integers
-    def __init__(self, name, *_): self.name = name
-    def __setstate__(self, state): self.order = state[1]
+class _Type:  # numpy.dtype: only integers
+    def __init__(self, name, *_):
+        self.name = name
+
+    def __setstate__(self, state):
+        self.order = state[1]
+
     def read(self, raw):
-        if not isinstance(self.name, str) or not re.fullmatch(r'[<>|=]?[iu][1248]', self.name): raise pickle.UnpicklingError(f"an array of {str(self.name)[:20]!r}, only integers are admitted")
+        if not isinstance(self.name, str) or not re.fullmatch(r'[<>|=]?[iu][1248]', self.name):
+            raise pickle.UnpicklingError(f"an array of {str(self.name)[:20]!r}, only integers are admitted")
         return np.frombuffer(raw, np.dtype(self.name.lstrip('<>|=')).newbyteorder(getattr(self, 'order', '=')))
+
     def read_array(self, raw, shape, order):
         x = self.read(raw)
-        if not isinstance(shape, tuple) or not 1<=len(shape)<=2 or any(type(n) is not int or not 0<=n<=x.size for n in shape): raise pickle.UnpicklingError(f"an array of shape {str(shape)[:40]} in {len(raw)} bytes")
+        if (
+            not isinstance(shape, tuple)
+            or not 1 <= len(shape) <= 2
+            or any(type(n) is not int or not 0 <= n <= x.size for n in shape)
+        ):
+            raise pickle.UnpicklingError(f"an array of shape {str(shape)[:40]} in {len(raw)} bytes")
         return x.reshape(shape, order=order).tolist()
 
-class _Array: # numpy.ndarray
-    def __init__(self, *_): self.value = []
+
+class _Array:  # numpy.ndarray
+    def __init__(self, *_):
+        self.value = []
+
     def __setstate__(self, state):
-        _,shape,dtype,fortran,raw = state
+        _, shape, dtype, fortran, raw = state
         self.value = dtype.read_array(raw, shape, 'F' if fortran else 'C')
 
-def _buffer(raw, dtype, shape, order): # how protocol 5 writes an array
+
+def _buffer(raw, dtype, shape, order):  # how protocol 5 writes an array
     a = _Array()
     a.value = dtype.read_array(raw, shape, order)
     return a
-def _scalar(dtype, raw): return int(dtype.read(raw)[0])
-def _latin(text, encoding): return text.encode('latin1')           # how old protocols write bytes
-_ADMITTED = {('multiarray','_reconstruct'):_Array, ('multiarray','scalar'):_scalar, ('multiarray','_frombuffer'):_buffer,
-             ('numpy','ndarray'):_Array, ('numpy','dtype'):_Type, ('_codecs','encode'):_latin}
+
+
+def _scalar(dtype, raw):
+    return int(dtype.read(raw)[0])
+
+
+def _latin(text, encoding):
+    return text.encode('latin1')  # how old protocols write bytes
+
+
+_ADMITTED = {
+    ('multiarray', '_reconstruct'): _Array,
+    ('multiarray', 'scalar'): _scalar,
+    ('multiarray', '_frombuffer'): _buffer,
+    ('numpy', 'ndarray'): _Array,
+    ('numpy', 'dtype'): _Type,
+    ('_codecs', 'encode'): _latin,
+}
 
 _STEPS = '''MARK STOP POP POP_MARK DUP PROTO FRAME NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS
 GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD'''.split()
-_COUNTED = 'MARK TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST EMPTY_DICT PUT BINPUT LONG_BINPUT MEMOIZE'.split()  # steps of few bytes that take much memory
+# steps of few bytes that take much memory
+_COUNTED = 'MARK TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST EMPTY_DICT PUT BINPUT LONG_BINPUT MEMOIZE'.split()
 
-def _step(name): # What the interpreter does at one step, counted
+
+def _step(name):  # What the interpreter does at one step, counted
     code = getattr(pickle, name)[0]
     run = pickle._Unpickler.dispatch[code]
+
     def counted(self):
         self.count()
         run(self)
+
     return code, counted if name in _COUNTED else run
 
-class _Unpickler(pickle._Unpickler): # The interpreter in Python: its memory is a dict, and it can be told which steps there are
-    made,most = 0,10_000_000         # ten times what the largest table takes
+
+# The interpreter in Python: its memory is a dict, and it can be told which steps there are
+class _Unpickler(pickle._Unpickler):
+    made, most = 0, 10_000_000  # ten times what the largest table takes
     dispatch = dict(map(_step, _STEPS))
 
     def count(self):
         self.made += 1
-        if self.made>self.most: raise pickle.UnpicklingError(f"more than {self.most:,} objects")
+        if self.made > self.most:
+            raise pickle.UnpicklingError(f"more than {self.most:,} objects")
+
     def find_class(self, module, name):
-        if re.fullmatch(r'numpy\._?core\.(multiarray|numeric)', module): module = 'multiarray'
-        if (module,name) in _ADMITTED: return _ADMITTED[module,name]
+        if re.fullmatch(r'numpy\._?core\.(multiarray|numeric)', module):
+            module = 'multiarray'
+        if (module, name) in _ADMITTED:
+            return _ADMITTED[module, name]
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is not admitted")
+
     def load_reduce(self):
         self.count()
-        if not any(self.stack[-2] is f for f in _ADMITTED.values()) or not isinstance(self.stack[-1], tuple): raise pickle.UnpicklingError('it calls what is no function of a table')
+        if not any(self.stack[-2] is f for f in _ADMITTED.values()) or not isinstance(self.stack[-1], tuple):
+            raise pickle.UnpicklingError('it calls what is no function of a table')
         super().load_reduce()
+
     def load_build(self):
-        if type(self.stack[-2]) not in (_Type, _Array): raise pickle.UnpicklingError('it changes an object that is no array')
+        if type(self.stack[-2]) not in (_Type, _Array):
+            raise pickle.UnpicklingError('it changes an object that is no array')
         super().load_build()
-    def load_names(self): # for steps that put into a dict: keys are names, whose hash costs no more than their length
-        if any(not isinstance(k, str) for k in self.stack[::2]): raise pickle.UnpicklingError('a key that is no name')
+
+    def load_names(self):  # for steps that put into a dict: keys are names, whose hash costs no more than their length
+        if any(not isinstance(k, str) for k in self.stack[::2]):
+            raise pickle.UnpicklingError('a key that is no name')
+
     def load_dict(self):
         self.count()
         self.load_names()
         super().load_dict()
+
     def load_setitems(self):
         self.load_names()
         super().load_setitems()
+
     def load_setitem(self):
-        if not isinstance(self.stack[-2], str): raise pickle.UnpicklingError('a key that is no name')
+        if not isinstance(self.stack[-2], str):
+            raise pickle.UnpicklingError('a key that is no name')
         super().load_setitem()
-    def load_bytearray8(self): # the interpreter's own would take the memory first
-        size, = struct.unpack('<Q', self.read(8))
+
+    def load_bytearray8(self):  # the interpreter's own would take the memory first
+        (size,) = struct.unpack('<Q', self.read(8))
         self.append(bytearray(self.read(size)))
 
-for _name in ('REDUCE','BUILD','DICT','SETITEM','SETITEMS','BYTEARRAY8'): _Unpickler.dispatch[getattr(pickle, _name)[0]] = getattr(_Unpickler, f'load_{_name.lower()}')
 
-_PICKLE = 1<<26 # bytes; the largest of Shot2Story is a sixth of it
+for _name in ('REDUCE', 'BUILD', 'DICT', 'SETITEM', 'SETITEMS', 'BYTEARRAY8'):
+    _Unpickler.dispatch[getattr(pickle, _name)[0]] = getattr(_Unpickler, f'load_{_name.lower()}')
+
+_PICKLE = 1 << 26  # bytes; the largest of Shot2Story is a sixth of it
+
 
 def read_split_info(
-    path # `*_split_info.pkl`
-)->dict: # {video: [(start, end) or None, …]} as written: whether `end` is included is not told here
+    path,  # `*_split_info.pkl`
+) -> dict:  # {video: [(start, end) or None, …]} as written: whether `end` is included is not told here
     "The shots of each video; runs nothing that the pickle holds, `ValueError` if it holds anything but numbers"
-    if check_regular(path).stat().st_size>_PICKLE: raise ValueError(f"{path}: not a pickle of shots (it has more than {_PICKLE:,} bytes)")
+    if check_regular(path).stat().st_size > _PICKLE:
+        raise ValueError(f"{path}: not a pickle of shots (it has more than {_PICKLE:,} bytes)")
     raw = Path(path).read_bytes()
-    try: info = _Unpickler(BytesIO(raw)).load()
-    except Exception as e: raise ValueError(f"{path}: not a pickle of shots ({type(e).__name__}: {' '.join(str(e).split())[:200]})") from None
-    if not isinstance(info, dict): raise ValueError(f"{path}: a dict of video -> shots was expected, got {type(info).__name__}")
+    try:
+        info = _Unpickler(BytesIO(raw)).load()
+    except Exception as e:
+        raise ValueError(
+            f"{path}: not a pickle of shots ({type(e).__name__}: {' '.join(str(e).split())[:200]})"
+        ) from None
+    if not isinstance(info, dict):
+        raise ValueError(f"{path}: a dict of video -> shots was expected, got {type(info).__name__}")
+
     def pair(s):
         s = s.value if isinstance(s, _Array) else s
-        return (s[0],s[1]) if isinstance(s, (list,tuple)) and len(s)==2 and all(type(x) is int and abs(x)<1<<53 for x in s) else None
-    shots = {drop_halves(k):v.value if isinstance(v, _Array) else v for k,v in info.items()}
-    shots = {k:v for k,v in shots.items() if isinstance(v, (list,tuple))}
-    if sum(map(len, shots.values()))>len(raw): raise ValueError(f"{path}: not a pickle of shots (more shots than bytes)")
-    return {k:[pair(s) for s in v] for k,v in shots.items()}
+        return (
+            (s[0], s[1])
+            if isinstance(s, (list, tuple)) and len(s) == 2 and all(type(x) is int and abs(x) < 1 << 53 for x in s)
+            else None
+        )
+
+    shots = {drop_halves(k): v.value if isinstance(v, _Array) else v for k, v in info.items()}
+    shots = {k: v for k, v in shots.items() if isinstance(v, (list, tuple))}
+    if sum(map(len, shots.values())) > len(raw):
+        raise ValueError(f"{path}: not a pickle of shots (more shots than bytes)")
+    return {k: [pair(s) for s in v] for k, v in shots.items()}
 
 # %% ../nbs/00d_tables.ipynb #00d-014
 SPLITS = ('train', 'val', 'test')
-_SPLIT_WORDS = dict(train='train', training='train', val='val', valid='val', validation='val', dev='val', test='test', testing='test')
+_SPLIT_WORDS = dict(
+    train='train', training='train', val='val', valid='val', validation='val', dev='val', test='test', testing='test'
+)
 
-def _time_of(start, end): # [start, end or None] in seconds, or what is wrong with them
+
+def _time_of(start, end):  # [start, end or None] in seconds, or what is wrong with them
     try:
         a = seconds(start)
-        b = None if end=='' else seconds(end)
-    except ValueError as e: return str(e)
-    if b is not None and not a<b: return f"its end {b:g} s is not after its start {a:g} s"
-    return [a,b]
+        b = None if end == '' else seconds(end)
+    except ValueError as e:
+        return str(e)
+    if b is not None and not a < b:
+        return f"its end {b:g} s is not after its start {a:g} s"
+    return [a, b]
 
-def _join_row(ann, row): # Put what a row says of its whole video into the annotation; what is wrong with that
+
+def _join_row(ann, row):  # Put what a row says of its whole video into the annotation; what is wrong with that
     split = row.get('split', '')
-    if split and split.lower() not in _SPLIT_WORDS: return f"split {split[:40]!r} is none of {', '.join(SPLITS)}"
+    if split and split.lower() not in _SPLIT_WORDS:
+        return f"split {split[:40]!r} is none of {', '.join(SPLITS)}"
     said = dict(split=_SPLIT_WORDS.get(split.lower(), ''), whole_caption=row.get('summary', ''))
-    for k,v in said.items():
-        if v and ann.get(k, v)!=v: return f"another {'summary' if k=='whole_caption' else k} than in a row before it: {v[:40]!r}, it was {ann[k][:40]!r}"
-    ann.update({k:v for k,v in said.items() if v})
+    for k, v in said.items():
+        if v and ann.get(k, v) != v:
+            return f"another {'summary' if k == 'whole_caption' else k} than in a row before it: {v[:40]!r}, it was {ann[k][:40]!r}"
+    ann.update({k: v for k, v in said.items() if v})
     return ''
 
+
 def table_annotations(
-    path # .csv or .tsv with the columns video, start, end, caption
-)->list: # Annotations with `times`: [[start, end (None: that of the video)] in seconds, or why there is none, …]; a `Fault` for a row that tells no video
+    path,  # .csv or .tsv with the columns video, start, end, caption
+) -> list:  # Annotations with `times`: [[start, end (None: that of the video)] in seconds, or why there is none, …]; a `Fault` for a row that tells no video
     "A user's own table as annotations, one for each video, in the order of the table"
     found = {}
-    for n,row,fault in table_rows(path, ('video','start','end','caption')):
-        row = {k:v.strip() for k,v in row.items() if k}
+    for n, row, fault in table_rows(path, ('video', 'start', 'end', 'caption')):
+        row = {k: v.strip() for k, v in row.items() if k}
         if not row.get('video'):
             found[n] = Fault(fault or f"line {n}: it names no video")
             continue
         ann = found.setdefault(row['video'], dict(video=row['video'], times=[], captions=[], ASR=[], audio_captions=[]))
         time = fault or _join_row(ann, row) or _time_of(row['start'], row['end'])
-        if isinstance(time, str) and not fault: time = f"line {n}: {time}"
+        if isinstance(time, str) and not fault:
+            time = f"line {n}: {time}"
         ann['times'].append(time)
         ann['captions'].append(row.get('caption', ''))
         ann['ASR'].append(row.get('speech') or row.get('asr') or '')
@@ -268,77 +416,120 @@ def table_annotations(
 
 # %% ../nbs/00d_tables.ipynb #00d-016
 def split_of(
-    file # Name of an annotation file
-)->str:  # train, val or test; '' if the name does not tell
+    file,  # Name of an annotation file
+) -> str:  # train, val or test; '' if the name does not tell
     "The split that an annotation file's name tells"
-    words = re.findall(r'(?<![a-z])(training|train|validation|valid|val|dev|testing|test)(?![a-z])', Path(file).stem.lower())
+    words = re.findall(
+        r'(?<![a-z])(training|train|validation|valid|val|dev|testing|test)(?![a-z])', Path(file).stem.lower()
+    )
     return _SPLIT_WORDS[words[-1]] if words else ''
+
 
 TABLES = ('.csv', '.tsv')
 
+
 def annotation_files(
-    path # A folder of annotation files, one file, or a list of files
-)->list: # [(split, file), …] in a stable order
+    path,  # A folder of annotation files, one file, or a list of files
+) -> list:  # [(split, file), …] in a stable order
     "Which annotation files there are, and the split that each name tells; '' for a table of your own"
-    if isinstance(path, (list,tuple)): return [x for p in path for x in annotation_files(p)]
+    if isinstance(path, (list, tuple)):
+        return [x for p in path for x in annotation_files(p)]
     path = Path(path)
-    if not path.exists(): raise ValueError(f"{path}: no such file or folder; run shotluck-download first, or name your annotations")
-    fs = [f for f in sorted(path.iterdir()) if f.suffix.lower() in ('.json','.jsonl',*TABLES) and not f.stem.endswith('_meta') and not f.name.startswith('.')] if path.is_dir() else [path]
-    if not fs: raise ValueError(f"{path}: holds no annotation file (.json, .jsonl, .csv); run shotluck-download first")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; run shotluck-download first, or name your annotations")
+    fs = (
+        [
+            f
+            for f in sorted(path.iterdir())
+            if f.suffix.lower() in ('.json', '.jsonl', *TABLES)
+            and not f.stem.endswith('_meta')
+            and not f.name.startswith('.')
+        ]
+        if path.is_dir()
+        else [path]
+    )
+    if not fs:
+        raise ValueError(f"{path}: holds no annotation file (.json, .jsonl, .csv); run shotluck-download first")
     return [(split_of(f) or ('' if f.suffix.lower() in TABLES else 'train'), f) for f in fs]
 
-def side_files(
-    path # As for `annotation_files`
-)->tuple: # Files of split info, files of meta
-    "The other files of an annotation folder"
-    folders = [Path(p) for p in (path if isinstance(path, (list,tuple)) else [path]) if Path(p).is_dir()]
-    return [f for d in folders for f in sorted(d.glob('*_split_info.pkl'))], [f for d in folders for f in sorted(d.glob('*_meta.csv'))]
 
-def _with_times(ann): # The `times` of an annotation that is no table's own, each [start, end], or a reason in its place
-    if not isinstance(ann, dict) or not isinstance(ann.get('times'), list): return ann
+def side_files(
+    path,  # As for `annotation_files`
+) -> tuple:  # Files of split info, files of meta
+    "The other files of an annotation folder"
+    folders = [Path(p) for p in (path if isinstance(path, (list, tuple)) else [path]) if Path(p).is_dir()]
+    return [f for d in folders for f in sorted(d.glob('*_split_info.pkl'))], [
+        f for d in folders for f in sorted(d.glob('*_meta.csv'))
+    ]
+
+
+def _with_times(
+    ann,
+):  # The `times` of an annotation that is no table's own, each [start, end], or a reason in its place
+    if not isinstance(ann, dict) or not isinstance(ann.get('times'), list):
+        return ann
+
     def time(t):
-        if isinstance(t, str): return t
-        if not isinstance(t, list) or len(t)!=2 or any(isinstance(x, (bool,list,dict)) for x in t): return f"a time [start, end] was expected, got {str(t)[:40]}"
+        if isinstance(t, str):
+            return t
+        if not isinstance(t, list) or len(t) != 2 or any(isinstance(x, (bool, list, dict)) for x in t):
+            return f"a time [start, end] was expected, got {str(t)[:40]}"
         return _time_of(t[0], '' if t[1] is None else t[1])
-    return {**ann, 'times':[time(t) for t in ann['times']]}
+
+    return {**ann, 'times': [time(t) for t in ann['times']]}
+
 
 def iter_annotations(
-    file # One of `annotation_files`, or a `*_split_info.pkl`
+    file,  # One of `annotation_files`, or a `*_split_info.pkl`
 ):
     "Yield the annotations of a file, as they are, a `Fault` in the place of one that is broken; `ValueError` in one line where the file cannot be read on"
     end = Path(file).suffix.lower()
-    if end in TABLES: yield from table_annotations(file)
-    elif end=='.jsonl': yield from map(_with_times, iter_jsonl(file, lambda line,e: Fault(f"line {line}: not JSON ({e})"), nan=False))
-    elif end=='.pkl': yield from (dict(video=v, video_names=[f'{Path(v).stem}_{s[0]}_{s[1]}.mp4' if s else '' for s in shots]) for v,shots in read_split_info(file).items())
-    else: yield from map(_with_times, iter_json(file))
+    if end in TABLES:
+        yield from table_annotations(file)
+    elif end == '.jsonl':
+        yield from map(_with_times, iter_jsonl(file, lambda line, e: Fault(f"line {line}: not JSON ({e})"), nan=False))
+    elif end == '.pkl':
+        yield from (
+            dict(video=v, video_names=[f'{Path(v).stem}_{s[0]}_{s[1]}.mp4' if s else '' for s in shots])
+            for v, shots in read_split_info(file).items()
+        )
+    else:
+        yield from map(_with_times, iter_json(file))
 
 # %% ../nbs/00d_tables.ipynb #00d-020
 def source(
-    video:str,   # Name of a video file
-    meta:dict={} # From `clip_sources`
-)->str:          # The video that it was cut from
+    video: str,  # Name of a video file
+    meta: dict = {},  # From `clip_sources`
+) -> str:  # The video that it was cut from
     "YouTube id of a clip, from the meta table or its name; of other videos the path without ending and number"
-    folder,name = os.path.split(video)
+    folder, name = os.path.split(video)
     stem = os.path.splitext(name)[0]
-    if stem in meta: return meta[stem]
+    if stem in meta:
+        return meta[stem]
     before = stem.rsplit('.', 1)[0]
     return before if re.fullmatch(r'[A-Za-z0-9_-]{11}', before) else os.path.join(folder, before)
 
-def _hash(text): # A number that stays the same on every machine
+
+def _hash(text):  # A number that stays the same on every machine
     import hashlib
+
     return int.from_bytes(hashlib.sha256(text.encode('utf-8', 'surrogatepass')).digest()[:8], 'big')
 
+
 def own_split(
-    video:str # Name of a video of a user's own table
-)->str:
+    video: str,  # Name of a video of a user's own table
+) -> str:
     "Its split: one source in ten is val, one in ten test"
-    return ('test','val')[k] if (k := _hash('split '+source(video))%10)<2 else 'train'
+    return ('test', 'val')[k] if (k := _hash('split ' + source(video)) % 10) < 2 else 'train'
+
 
 def shard_of(
-    shard:str # 'i/n', i from 0; '' is all
-):            # A test of a name: is it this shard's?
+    shard: str,  # 'i/n', i from 0; '' is all
+):  # A test of a name: is it this shard's?
     "Which names belong to shard `i/n`"
-    if not shard: return lambda name: True
+    if not shard:
+        return lambda name: True
     m = re.fullmatch(r'([0-9]{1,9})/([0-9]{1,9})', shard)
-    if not m or not int(m[1])<int(m[2]): raise ValueError(f"a shard is i/n with i from 0 to n-1, as 0/8; got {shard!r}")
-    return lambda name: _hash(str(name))%int(m[2])==int(m[1])
+    if not m or not int(m[1]) < int(m[2]):
+        raise ValueError(f"a shard is i/n with i from 0 to n-1, as 0/8; got {shard!r}")
+    return lambda name: _hash(str(name)) % int(m[2]) == int(m[1])

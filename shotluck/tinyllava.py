@@ -14,166 +14,276 @@ import torch
 from accelerate import init_empty_weights
 from accelerate.utils import set_module_tensor_to_device
 from safetensors import safe_open
-from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlavaConfig, PhiConfig, PreTrainedConfig, PreTrainedTokenizerFast, SiglipVisionConfig, StableLmConfig
+from transformers import (
+    AddedToken,
+    AutoTokenizer,
+    LlamaConfig,
+    LlavaConfig,
+    PhiConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    SiglipVisionConfig,
+    StableLmConfig,
+)
 
 from .files import read_json, reading, supervised
 from .hub import find_tower
-from .model import TEMPLATES, VideoLlava, attention_for, check_architecture, check_config, known_settings, picture_settings, safe_tokenizer, stored_bytes, weight_files
+from shotluck.model import (
+    TEMPLATES,
+    VideoLlava,
+    attention_for,
+    check_architecture,
+    check_config,
+    known_settings,
+    picture_settings,
+    safe_tokenizer,
+    stored_bytes,
+    weight_files,
+)
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-005
-FAMILIES = dict(tiny_llava=LlamaConfig, tinyllava=LlamaConfig, tiny_llava_stablelm=StableLmConfig, tiny_llava_phi=PhiConfig, llava_phi=PhiConfig)
+FAMILIES = dict(
+    tiny_llava=LlamaConfig,
+    tinyllava=LlamaConfig,
+    tiny_llava_stablelm=StableLmConfig,
+    tiny_llava_phi=PhiConfig,
+    llava_phi=PhiConfig,
+)
+
 
 def is_tinyllava(
-    config:dict # A folder's config.json
-)->bool:
+    config: dict,  # A folder's config.json
+) -> bool:
     "Is it a checkpoint in TinyLLaVA's format?"
     return isinstance(config, dict) and config.get('model_type') in list(FAMILIES)
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-012
 def load_tokenizer(
-    folder,     # The checkpoint's
-    config:dict # Its config.json
-):              # With `<image>`, padding and the chat template
+    folder,  # The checkpoint's
+    config: dict,  # Its config.json
+):  # With `<image>`, padding and the chat template
     "The tokenizer in `folder`, from its files alone: code that comes with it is not run"
-    folder,family = Path(folder),FAMILIES[config['model_type']]
-    own = check_config(read_json(folder/'tokenizer_config.json'), 'tokenizer_config.json') if (folder/'tokenizer_config.json').exists() else {}
-    whole = family is not LlamaConfig and (folder/'tokenizer.json').exists()                    # taken as it is: GPT2Tokenizer would replace its way to split
+    folder, family = Path(folder), FAMILIES[config['model_type']]
+    own = (
+        check_config(read_json(folder / 'tokenizer_config.json'), 'tokenizer_config.json')
+        if (folder / 'tokenizer_config.json').exists()
+        else {}
+    )
+    # taken as it is: GPT2Tokenizer would replace its way to split
+    whole = family is not LlamaConfig and (folder / 'tokenizer.json').exists()
     if 'auto_map' in own and not whole:
-        raise ValueError(f"{folder}: its tokenizer {own.get('tokenizer_class')!r} needs code that comes with it, which is never run; "
-                         "for StableLM-2 put tokenizer.json and tokenizer_config.json of stabilityai/stablelm-2-1_6b into the folder")
-    if not any(all((folder/n).exists() for n in ns) for ns in (['tokenizer.json'], ['tokenizer.model'], ['vocab.json','merges.txt'])):
-        raise ValueError(f"{folder}: holds no tokenizer; wanted tokenizer.json, tokenizer.model, or vocab.json with merges.txt")
-    kind = PreTrainedConfig() if 'tokenizer_class' in own else family()                         # what the files say goes before the family's habit
+        raise ValueError(
+            f"{folder}: its tokenizer {own.get('tokenizer_class')!r} needs code that comes with it, which is never run; "
+            "for StableLM-2 put tokenizer.json and tokenizer_config.json of stabilityai/stablelm-2-1_6b into the folder"
+        )
+    if not any(
+        all((folder / n).exists() for n in ns)
+        for ns in (['tokenizer.json'], ['tokenizer.model'], ['vocab.json', 'merges.txt'])
+    ):
+        raise ValueError(
+            f"{folder}: holds no tokenizer; wanted tokenizer.json, tokenizer.model, or vocab.json with merges.txt"
+        )
+    # what the files say goes before the family's habit
+    kind = PreTrainedConfig() if 'tokenizer_class' in own else family()
     with reading(folder, 'holds no tokenizer that can be read'):
-        if whole: tok = safe_tokenizer(PreTrainedTokenizerFast, folder, clean_up_tokenization_spaces=False)
-        else: tok = safe_tokenizer(AutoTokenizer, folder, config=kind, clean_up_tokenization_spaces=False)
-    if tok.eos_token is None: raise ValueError(f"{folder}: its tokenizer names no end token (eos_token), so an answer would have no end")
+        if whole:
+            tok = safe_tokenizer(PreTrainedTokenizerFast, folder, clean_up_tokenization_spaces=False)
+        else:
+            tok = safe_tokenizer(AutoTokenizer, folder, config=kind, clean_up_tokenization_spaces=False)
+    if tok.eos_token is None:
+        raise ValueError(f"{folder}: its tokenizer names no end token (eos_token), so an answer would have no end")
     tok.add_tokens(AddedToken('<image>', special=True, normalized=False))
     pad = config.get('pad_token_id')
-    tok.pad_token = tok.convert_ids_to_tokens(pad) if isinstance(pad, int) and 0<=pad<len(tok) else tok.eos_token
-    tok.chat_template,tok.padding_side = TEMPLATES['v1' if family is LlamaConfig else 'phi'],'right'
+    tok.pad_token = tok.convert_ids_to_tokens(pad) if isinstance(pad, int) and 0 <= pad < len(tok) else tok.eos_token
+    tok.chat_template, tok.padding_side = TEMPLATES['v1' if family is LlamaConfig else 'phi'], 'right'
     return tok
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-019
 def _text_config(config, rows):
     family = FAMILIES[config['model_type']]
-    kw = {k:v for k,v in known_settings(family, config).items() if k!='vocab_size' and v is not None}
-    kw |= {k:config[k] for k in ('rope_theta','rope_scaling','partial_rotary_factor') if config.get(k) is not None}
+    kw = {k: v for k, v in known_settings(family, config).items() if k != 'vocab_size' and v is not None}
+    kw |= {k: config[k] for k in ('rope_theta', 'rope_scaling', 'partial_rotary_factor') if config.get(k) is not None}
     if family is StableLmConfig:
-        for old,new in (('rope_pct','partial_rotary_factor'), ('norm_eps','layer_norm_eps')):
-            if old in config: kw[new] = config[old]
+        for old, new in (('rope_pct', 'partial_rotary_factor'), ('norm_eps', 'layer_norm_eps')):
+            if old in config:
+                kw[new] = config[old]
     return family(vocab_size=rows, **kw)
 
+
 def make_config_of(
-    config:dict,            # The checkpoint's config.json
-    tower_config:dict,      # The tower's
-    image_token:int,        # Id of `<image>`
-    pool:int=1,             # Side of the squares of patches that become one token
-    preprocessor:dict=None, # The tower's preprocessor_config.json; None: mean and std are .5
-)->LlavaConfig:
+    config: dict,  # The checkpoint's config.json
+    tower_config: dict,  # The tower's
+    image_token: int,  # Id of `<image>`
+    pool: int = 1,  # Side of the squares of patches that become one token
+    preprocessor: dict = None,  # The tower's preprocessor_config.json; None: mean and std are .5
+) -> LlavaConfig:
     "Settings of the same model in transformers' words"
     check_config(config)
     tower = check_config(tower_config, "the tower's config.json").get('vision_config', tower_config)
-    kind,words = config.get('mm_projector_type'),config['vocab_size']
-    if kind!='mlp2x_gelu': raise ValueError(f"projector {kind!r} is not supported, only 'mlp2x_gelu'")
-    if config.get('mm_use_im_start_end'): raise ValueError("marks around pictures (mm_use_im_start_end) are not supported")
-    if tower.get('model_type')!='siglip_vision_model': raise ValueError(f"the tower's type {tower.get('model_type')!r} is not 'siglip_vision_model'")
-    if config.get('mm_hidden_size', tower['hidden_size'])!=tower['hidden_size']:
-        raise ValueError(f"the projector wants features {config['mm_hidden_size']} wide, the tower gives {tower['hidden_size']}")
-    if tower['num_hidden_layers']<2: raise ValueError("the tower has one layer, which is the one that is left out")
-    if image_token>words: raise ValueError(f"its tokenizer has {image_token} tokens, the model knows {words} words")
-    own = {k:v for k,v in known_settings(SiglipVisionConfig, tower).items() if k not in ('num_hidden_layers','vision_use_head')}
-    vision = SiglipVisionConfig(num_hidden_layers=tower['num_hidden_layers']-1, vision_use_head=False, **own)
-    text = _text_config(config, max(words, image_token+1))
-    return LlavaConfig(vision_config=vision, text_config=text, image_token_id=image_token, vision_feature_layer=-1, vision_feature_select_strategy='full',
-                       projector_hidden_act='gelu', tie_word_embeddings=text.tie_word_embeddings, pool=pool, words=words,
-                       **picture_settings(preprocessor or {}, vision.image_size))
+    kind, words = config.get('mm_projector_type'), config['vocab_size']
+    if kind != 'mlp2x_gelu':
+        raise ValueError(f"projector {kind!r} is not supported, only 'mlp2x_gelu'")
+    if config.get('mm_use_im_start_end'):
+        raise ValueError("marks around pictures (mm_use_im_start_end) are not supported")
+    if tower.get('model_type') != 'siglip_vision_model':
+        raise ValueError(f"the tower's type {tower.get('model_type')!r} is not 'siglip_vision_model'")
+    if config.get('mm_hidden_size', tower['hidden_size']) != tower['hidden_size']:
+        raise ValueError(
+            f"the projector wants features {config['mm_hidden_size']} wide, the tower gives {tower['hidden_size']}"
+        )
+    if tower['num_hidden_layers'] < 2:
+        raise ValueError("the tower has one layer, which is the one that is left out")
+    if image_token > words:
+        raise ValueError(f"its tokenizer has {image_token} tokens, the model knows {words} words")
+    own = {
+        k: v
+        for k, v in known_settings(SiglipVisionConfig, tower).items()
+        if k not in ('num_hidden_layers', 'vision_use_head')
+    }
+    vision = SiglipVisionConfig(num_hidden_layers=tower['num_hidden_layers'] - 1, vision_use_head=False, **own)
+    text = _text_config(config, max(words, image_token + 1))
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=image_token,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy='full',
+        projector_hidden_act='gelu',
+        tie_word_embeddings=text.tie_word_embeddings,
+        pool=pool,
+        words=words,
+        **picture_settings(preprocessor or {}, vision.image_size),
+    )
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-022
 def _read_bin(path, only_try=False):
     zipped = zipfile.is_zipfile(path)
-    if zipped and any(i.compress_type for i in zipfile.ZipFile(path).infolist()): raise ValueError('it is compressed')
+    if zipped and any(i.compress_type for i in zipfile.ZipFile(path).infolist()):
+        raise ValueError('it is compressed')
     d = torch.load(path, map_location='cpu', weights_only=True, mmap=zipped)
     return None if only_try else d
 
+
 def open_weights(
-    path # A weight file
-)->dict: # name -> tensor or slice, not read yet
+    path,  # A weight file
+) -> dict:  # name -> tensor or slice, not read yet
     "The tensors in a file; a `ValueError` if it is none, and nothing in it is run"
     path = Path(path)
-    if not path.exists(): raise ValueError(f"{path}: no such file")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
     try:
-        if path.suffix=='.safetensors':
+        if path.suffix == '.safetensors':
             f = safe_open(path, 'pt')
-            return {k:f.get_slice(k) for k in f.keys()}
+            return {k: f.get_slice(k) for k in f.keys()}
         size = path.stat().st_size
-        supervised(_read_bin, path, True, timeout=60+size/1e7, memory=size+(1<<30))              # first where it can do no harm
+        # first where it can do no harm
+        supervised(_read_bin, path, True, timeout=60 + size / 1e7, memory=size + (1 << 30))
         d = _read_bin(path)
-    except Exception as e: raise ValueError(f"{path}: no whole file of tensors and nothing else ({type(e).__name__}); nothing in it was run") from e
-    if not isinstance(d, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k,v in d.items()):
+    except Exception as e:
+        raise ValueError(
+            f"{path}: no whole file of tensors and nothing else ({type(e).__name__}); nothing in it was run"
+        ) from e
+    if not isinstance(d, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in d.items()):
         raise ValueError(f"{path}: holds something else than named tensors")
     return d
 
-def _shape(t): return tuple(t.shape if isinstance(t, torch.Tensor) else t.get_shape())
+
+def _shape(t):
+    return tuple(t.shape if isinstance(t, torch.Tensor) else t.get_shape())
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-025
-LANGUAGE = {r'lm_head\.':'lm_head.', r'model\.(?=(embed_tokens|layers|norm|final_layernorm)\.)':'model.language_model.',
-            r'model\.mm_projector\.0\.':'model.multi_modal_projector.linear_1.', r'model\.mm_projector\.2\.':'model.multi_modal_projector.linear_2.'}
-TOWER = {r'vision_model\.':'model.vision_tower.'}
+LANGUAGE = {
+    r'lm_head\.': 'lm_head.',
+    r'model\.(?=(embed_tokens|layers|norm|final_layernorm)\.)': 'model.language_model.',
+    r'model\.mm_projector\.0\.': 'model.multi_modal_projector.linear_1.',
+    r'model\.mm_projector\.2\.': 'model.multi_modal_projector.linear_2.',
+}
+TOWER = {r'vision_model\.': 'model.vision_tower.'}
 STALE = r'model\.vision_tower\..*|.*\.rotary_emb\.inv_freq|.*\.position_ids|vision_model\.head\..*|text_model\..*|logit_(scale|bias)'
 
+
 def place(
-    folder,    # Of a checkpoint or tower
-    names:dict,# Beginning of a name (a pattern) -> what it is here
-    stale:str=STALE # Names that go nowhere (a pattern)
-)->dict:       # Name in `VideoLlava` -> tensor or slice; `file:name` where there is none
+    folder,  # Of a checkpoint or tower
+    names: dict,  # Beginning of a name (a pattern) -> what it is here
+    stale: str = STALE,  # Names that go nowhere (a pattern)
+) -> dict:  # Name in `VideoLlava` -> tensor or slice; `file:name` where there is none
     "Where each tensor of a folder belongs"
+
     def to(k, file):
-        for old,new in names.items():
-            if m := re.match(old, k): return new+k[m.end():]
+        for old, new in names.items():
+            if m := re.match(old, k):
+                return new + k[m.end() :]
         return f'{file.name}:{k}'
-    return {to(k, f):t for f in weight_files(folder) for k,t in open_weights(f).items() if not re.fullmatch(stale, k)}
+
+    return {to(k, f): t for f in weight_files(folder) for k, t in open_weights(f).items() if not re.fullmatch(stale, k)}
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-028
 def _check(folder, model, stored, words):
-    want = {k:tuple(p.shape) for k,p in model.named_parameters()}
-    have = {k:_shape(t) for k,t in stored.items()}
-    rows = {k for k in want if k.endswith('embed_tokens.weight') or k=='lm_head.weight'}              # may have got a row for `<image>`
-    wrong = dict(missing=[k for k in want if k not in have and '.post_layernorm.' not in k], unexpected=[k for k in have if k not in want],
-                 misshapen=[f'{k} {list(s)}, wanted {list(want[k])}' for k,s in have.items() if k in want and s!=((words, *want[k][1:]) if k in rows else want[k])])
-    parts = [f"{len(v)} {k} ({', '.join(v[:4])}{', …' if len(v)>4 else ''})" for k,v in wrong.items() if v]
-    if parts: raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(parts)}")
+    want = {k: tuple(p.shape) for k, p in model.named_parameters()}
+    have = {k: _shape(t) for k, t in stored.items()}
+    # may have got a row for `<image>`
+    rows = {k for k in want if k.endswith('embed_tokens.weight') or k == 'lm_head.weight'}
+    wrong = dict(
+        missing=[k for k in want if k not in have and '.post_layernorm.' not in k],
+        unexpected=[k for k in have if k not in want],
+        misshapen=[
+            f'{k} {list(s)}, wanted {list(want[k])}'
+            for k, s in have.items()
+            if k in want and s != ((words, *want[k][1:]) if k in rows else want[k])
+        ],
+    )
+    parts = [f"{len(v)} {k} ({', '.join(v[:4])}{', …' if len(v) > 4 else ''})" for k, v in wrong.items() if v]
+    if parts:
+        raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(parts)}")
 
 # %% ../nbs/04d_tinyllava.ipynb #04d-029
 def load_tinyllava(
-    folder,        # With config.json, weights and tokenizer
-    pool:int=None, # Pooling; None: 1, as it was trained
-    dtype=None,    # torch dtype; None: float32
+    folder,  # With config.json, weights and tokenizer
+    pool: int = None,  # Pooling; None: 1, as it was trained
+    dtype=None,  # torch dtype; None: float32
     device='cpu',  # Where to
-    tower:str=None # Folder or hub id of the vision tower; None: the one that the config names
-):                 # (VideoLlava, tokenizer)
+    tower: str = None,  # Folder or hub id of the vision tower; None: the one that the config names
+):  # (VideoLlava, tokenizer)
     "A model in TinyLLaVA's format, ready to generate, and its tokenizer"
-    folder,dtype = Path(folder),dtype or torch.float32
-    conf = read_json(folder/'config.json')
+    folder, dtype = Path(folder), dtype or torch.float32
+    conf = read_json(folder / 'config.json')
     kind = conf.get('model_type') if isinstance(conf, dict) else None
-    if not is_tinyllava(conf): raise ValueError(f"{folder}: model type {kind!r} is none of TinyLLaVA's ({', '.join(FAMILIES)})")
-    with reading(folder, 'not to be loaded'): tower = find_tower(folder, check_config(conf), tower)
-    tok,pre = load_tokenizer(folder, conf),next((p for p in (tower/'preprocessor_config.json', folder/'preprocessor_config.json') if p.exists()), None)
+    if not is_tinyllava(conf):
+        raise ValueError(f"{folder}: model type {kind!r} is none of TinyLLaVA's ({', '.join(FAMILIES)})")
+    with reading(folder, 'not to be loaded'):
+        tower = find_tower(folder, check_config(conf), tower)
+    tok, pre = (
+        load_tokenizer(folder, conf),
+        next(
+            (p for p in (tower / 'preprocessor_config.json', folder / 'preprocessor_config.json') if p.exists()), None
+        ),
+    )
     with reading(f'{folder}, tower {tower.name}', 'not to be loaded'):
-        config = make_config_of(conf, read_json(tower/'config.json'), tok.convert_tokens_to_ids('<image>'), pool or 1, read_json(pre) if pre else None)
-        check_architecture(config, stored_bytes(weight_files(folder)+weight_files(tower)), dtype.itemsize, str(device))
-        with init_empty_weights(include_buffers=False): model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device), dtype))
+        config = make_config_of(
+            conf,
+            read_json(tower / 'config.json'),
+            tok.convert_tokens_to_ids('<image>'),
+            pool or 1,
+            read_json(pre) if pre else None,
+        )
+        check_architecture(
+            config, stored_bytes(weight_files(folder) + weight_files(tower)), dtype.itemsize, str(device)
+        )
+        with init_empty_weights(include_buffers=False):
+            model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device), dtype))
     dropped = rf'vision_model\.encoder\.layers\.{config.vision_config.num_hidden_layers}\..*'
     stored = place(folder, LANGUAGE) | place(tower, TOWER, f'{STALE}|{dropped}')
     model.tie_weights()
-    if config.tie_word_embeddings: stored.pop('lm_head.weight', None)                               # one matrix for both
+    if config.tie_word_embeddings:
+        stored.pop('lm_head.weight', None)  # one matrix for both
     _check(folder, model, stored, config.words)
-    for k,p in list(model.named_parameters()):
+    for k, p in list(model.named_parameters()):
         t = stored[k][...] if k in stored else torch.ones(p.shape) if k.endswith('weight') else torch.zeros(p.shape)
-        if len(t)<len(p): t = torch.cat([t, t.new_zeros(len(p)-len(t), *t.shape[1:])])                # `<image>`
+        if len(t) < len(p):
+            t = torch.cat([t, t.new_zeros(len(p) - len(t), *t.shape[1:])])  # `<image>`
         set_module_tensor_to_device(model, k, device, t.to(device, dtype, copy=True), dtype=dtype)
     model.tie_weights()
-    gen,text = model.generation_config,config.text_config
-    gen.bos_token_id,gen.eos_token_id,gen.pad_token_id = text.bos_token_id,text.eos_token_id,tok.pad_token_id
+    gen, text = model.generation_config, config.text_config
+    gen.bos_token_id, gen.eos_token_id, gen.pad_token_id = text.bos_token_id, text.eos_token_id, tok.pad_token_id
     gen.suppress_tokens = [config.image_token_id]
     return model.to(device).eval(), tok

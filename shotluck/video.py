@@ -21,34 +21,39 @@ from av.video.reformatter import Interpolation, VideoReformatter
 # %% ../nbs/00_video.ipynb #00-005
 class VideoError(ValueError):
     "A video that cannot be read; `status` is the word for it in the ledger: `missing`, `corrupt`, `length`, `timeout` or `bad_row`"
-    def __init__(self, msg:str, status:str='corrupt'):
+
+    def __init__(self, msg: str, status: str = 'corrupt'):
         super().__init__(msg)
         self.status = status
 
-# Scalers whose results do not depend on the processor's instructions
-EXACT = Interpolation.ACCURATE_RND|Interpolation.BITEXACT
-BICUBIC = Interpolation.BICUBIC|EXACT
-BILINEAR = Interpolation.BILINEAR|EXACT
 
-def _local_url(path): # Names a file so that libav takes no part of its name for a protocol
+# Scalers whose results do not depend on the processor's instructions
+EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+BICUBIC = Interpolation.BICUBIC | EXACT
+BILINEAR = Interpolation.BILINEAR | EXACT
+
+
+def _local_url(path):  # Names a file so that libav takes no part of its name for a protocol
     return f'file:{os.path.abspath(path)}'
 
+
 def write_video(
-    path,                     # File to write; the name's ending chooses the container
-    frames,                   # uint8 [T, H, W, 3]
-    fps:float=12,             # Frames a second
-    audio:np.ndarray=None,    # Mono sound in [-1, 1] at 16 kHz, float32 [N]
-    codec:str='libx264',      # One of ffmpeg's encoders
-    options:dict=None         # Options of that encoder
+    path,  # File to write; the name's ending chooses the container
+    frames,  # uint8 [T, H, W, 3]
+    fps: float = 12,  # Frames a second
+    audio: np.ndarray = None,  # Mono sound in [-1, 1] at 16 kHz, float32 [N]
+    codec: str = 'libx264',  # One of ffmpeg's encoders
+    options: dict = None,  # Options of that encoder
 ):
     "Encode `frames`, and `audio` if there is any; the same input gives the same bytes on every processor"
     bitexact = av.codec.context.Flags.bitexact
-    options = {**(options or dict(crf='18', preset='veryfast')), 'threads':'1'}
-    if codec=='libx264': options['x264-params'] = ':'.join(filter(None, (options.get('x264-params'), 'cpu-independent=1')))
-    height,width = frames[0].shape[:2]
+    options = {**(options or dict(crf='18', preset='veryfast')), 'threads': '1'}
+    if codec == 'libx264':
+        options['x264-params'] = ':'.join(filter(None, (options.get('x264-params'), 'cpu-independent=1')))
+    height, width = frames[0].shape[:2]
     with av.open(_local_url(path), 'w', options=dict(fflags='+bitexact')) as out:
         v = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
-        v.height,v.width,v.pix_fmt = height, width, 'yuv420p'
+        v.height, v.width, v.pix_fmt = height, width, 'yuv420p'
         v.codec_context.flags |= bitexact
         if audio is not None:
             a = out.add_stream('flac', rate=16000, layout='mono', options=dict(lpc_type='fixed'))
@@ -59,311 +64,427 @@ def write_video(
             out.mux(v.encode(scaler.reformat(rgb, format='yuv420p', interpolation=BICUBIC, threads=1)))
         out.mux(v.encode())
         if audio is not None:
-            samples = np.round(np.clip(audio, -1, 1)*32767).astype(np.int16)
+            samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
             sound = av.AudioFrame.from_ndarray(samples[None], format='s16', layout='mono')
             sound.rate = 16000
             for p in [*a.encode(sound), *a.encode()]:
-                if p.size: out.mux(p)                      # the last one holds no sound, only a checksum for other containers
+                # the last one holds no sound, only a checksum for other containers
+                if p.size:
+                    out.mux(p)
 
 # %% ../nbs/00_video.ipynb #00-010
 @dataclass(frozen=True)
 class VideoInfo:
     "What a video holds; `times[k]` is the second at which frame `k` appears"
-    frames:int        # Number of frames shown
-    fps:float         # Frames a second, measured
-    width:int         # Pixels, as shown: upright and unsqueezed
-    height:int        # Pixels, as shown: upright and unsqueezed
-    duration:float    # Seconds
-    has_audio:bool    # Is there a sound track that can be decoded?
-    times:np.ndarray  # Seconds, float64 [frames]
-    codec:str=''      # ffmpeg's name of the picture codec
-    rotation:int=0    # Degrees, counterclockwise, by which the pictures must be turned to be shown
-    edited:bool=False # Are there coded frames that an edit list hides?
-    flip:bool=False   # Must the turned pictures be mirrored left to right?
-    sar:float=1.      # Width of a coded pixel divided by its height
-    stream:int=0      # Number of the picture stream in the file
-    sound:int=None    # Number of the sound stream in the file
-    start:float=0.    # The container's time at our second 0, seconds
-    lead:float=0.     # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
-    decoded:bool=False# Were the frames counted by decoding, as packets would not tell?
-    truncated:bool=False # Does the file end before what it announces?
+
+    frames: int  # Number of frames shown
+    fps: float  # Frames a second, measured
+    width: int  # Pixels, as shown: upright and unsqueezed
+    height: int  # Pixels, as shown: upright and unsqueezed
+    duration: float  # Seconds
+    has_audio: bool  # Is there a sound track that can be decoded?
+    times: np.ndarray  # Seconds, float64 [frames]
+    codec: str = ''  # ffmpeg's name of the picture codec
+    rotation: int = 0  # Degrees, counterclockwise, by which the pictures must be turned to be shown
+    edited: bool = False  # Are there coded frames that an edit list hides?
+    flip: bool = False  # Must the turned pictures be mirrored left to right?
+    sar: float = 1.0  # Width of a coded pixel divided by its height
+    stream: int = 0  # Number of the picture stream in the file
+    sound: int = None  # Number of the sound stream in the file
+    start: float = 0.0  # The container's time at our second 0, seconds
+    lead: float = 0.0  # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
+    decoded: bool = False  # Were the frames counted by decoding, as packets would not tell?
+    truncated: bool = False  # Does the file end before what it announces?
 
 # %% ../nbs/00_video.ipynb #00-011
 # Demuxers that read one file and follow no reference to another: no hls, dash, concat, sdp, image sequences
-FORMATS = ('mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,ogg,mxf,dv,rm,gif,apng,nut,wtv,'
-           'yuv4mpegpipe,mjpeg,vc1,gxf,nsv,h261,h263,dirac,cavsvideo,avs2,roq,bink,smk,mp3,flac,wav,aac')
+FORMATS = (
+    'mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,ogg,mxf,dv,rm,gif,apng,nut,wtv,'
+    'yuv4mpegpipe,mjpeg,vc1,gxf,nsv,h261,h263,dirac,cavsvideo,avs2,roq,bink,smk,mp3,flac,wav,aac'
+)
 
-def _check_file(path): # Before anything is opened: a pipe or a device would wait for ever
+
+def _check_file(path):  # Before anything is opened: a pipe or a device would wait for ever
     try:
-        if not path.exists(): raise VideoError(f"{path}: no such file", 'missing')
-        if not path.is_file(): raise VideoError(f"{path}: not a file", 'missing')
-        if path.stat().st_size==0: raise VideoError(f"{path}: an empty file, not a video")
-    except VideoError: raise
-    except (OSError, ValueError) as e: raise VideoError(f"{path}: cannot be opened ({e})", 'missing') from None
+        if not path.exists():
+            raise VideoError(f"{path}: no such file", 'missing')
+        if not path.is_file():
+            raise VideoError(f"{path}: not a file", 'missing')
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: an empty file, not a video")
+    except VideoError:
+        raise
+    except (OSError, ValueError) as e:
+        raise VideoError(f"{path}: cannot be opened ({e})", 'missing') from None
+
 
 def _open(path):
     path = Path(path)
     _check_file(path)
     allowed = dict(protocol_whitelist='file', format_whitelist=FORMATS)
-    try: c = av.open(_local_url(path), metadata_errors='ignore', container_options=allowed)
+    try:
+        c = av.open(_local_url(path), metadata_errors='ignore', container_options=allowed)
     except av.error.ArgumentError:
-        raise VideoError(f"{path}: not a video, or in a format that is not read; "
-                         "playlists and lists of other files are not followed") from None
+        raise VideoError(
+            f"{path}: not a video, or in a format that is not read; playlists and lists of other files are not followed"
+        ) from None
     except (av.error.FFmpegError, UnicodeError, OSError) as e:
         cut = '; the file ends before what it announces' if _is_cut(path) else ''
         raise VideoError(f"{path}: not a readable video ({e.strerror if isinstance(e, OSError) else e}{cut})") from None
-    c.flags &= ~av.container.Flags.gen_pts.value           # PyAV's guess at presentation times is not ffmpeg's
+    # PyAV's guess at presentation times is not ffmpeg's
+    c.flags &= ~av.container.Flags.gen_pts.value
     return c
 
-def _film_of(path, c): # The stream of the pictures: the first that is a film, which is what a browser plays
-    films = [s for s in c.streams.video if not s.disposition&(Disposition.attached_pic|Disposition.timed_thumbnails)]
-    if not c.streams.video: raise VideoError(f"{path}: has no pictures")
-    if not films: raise VideoError(f"{path}: has no pictures, only a cover picture")
+
+def _film_of(path, c):  # The stream of the pictures: the first that is a film, which is what a browser plays
+    films = [
+        s for s in c.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
+    ]
+    if not c.streams.video:
+        raise VideoError(f"{path}: has no pictures")
+    if not films:
+        raise VideoError(f"{path}: has no pictures, only a cover picture")
     readable = [s for s in films if s.codec_context]
-    if not readable: raise VideoError(f"{path}: there is no decoder for its pictures")
+    if not readable:
+        raise VideoError(f"{path}: there is no decoder for its pictures")
     return next((s for s in readable if s.width), readable[0])
 
-def _sound_of(c): # The stream of the sound, None if there is none that can be decoded
+
+def _sound_of(c):  # The stream of the sound, None if there is none that can be decoded
     return next((s for s in c.streams.audio if s.codec_context), None)
 
 # %% ../nbs/00_video.ipynb #00-011a
-def _box_ends(f, size): # Where each top-level box of an MP4 file ends
+def _box_ends(f, size):  # Where each top-level box of an MP4 file ends
     at = 0
-    while at+8<=size:
+    while at + 8 <= size:
         f.seek(at)
-        length,_,long = struct.unpack('>I4sQ', f.read(16).ljust(16, b'\0'))
-        if length==1: length = long
-        if length<8: return                                # 0: to the end of the file
+        length, _, long = struct.unpack('>I4sQ', f.read(16).ljust(16, b'\0'))
+        if length == 1:
+            length = long
+        if length < 8:
+            return  # 0: to the end of the file
         at += length
         yield at
 
-def _riff_ends(f, size): # Where each top-level chunk of an AVI file ends
-    at = 0
-    while at+8<=size:
-        f.seek(at)
-        _,length = struct.unpack('<4sI', f.read(8))
-        at += 8+length
-        yield at
-        at += length%2
 
-def _ebml_ends(f, size): # Where each top-level element of a Matroska file ends
+def _riff_ends(f, size):  # Where each top-level chunk of an AVI file ends
     at = 0
-    while at+12<=size:
+    while at + 8 <= size:
+        f.seek(at)
+        _, length = struct.unpack('<4sI', f.read(8))
+        at += 8 + length
+        yield at
+        at += length % 2
+
+
+def _ebml_ends(f, size):  # Where each top-level element of a Matroska file ends
+    at = 0
+    while at + 12 <= size:
         f.seek(at)
         head = f.read(12)
-        width = 9-head[4].bit_length()                     # both at the top have names of 4 bytes
-        length = int.from_bytes(head[4:4+width], 'big')&((1<<7*width)-1)
-        if width>8 or length==(1<<7*width)-1: return       # of unknown length, as live recordings are
-        at += 4+width+length
+        width = 9 - head[4].bit_length()  # both at the top have names of 4 bytes
+        length = int.from_bytes(head[4 : 4 + width], 'big') & ((1 << 7 * width) - 1)
+        if width > 8 or length == (1 << 7 * width) - 1:
+            return  # of unknown length, as live recordings are
+        at += 4 + width + length
         yield at
 
-def _asf_size(f): # What a Windows Media file says is its size
-    _,found,rest = f.read(4096).partition(bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365'))
-    return struct.unpack_from('<Q', rest, 24)[0] if found and len(rest)>=32 else 0
 
-def _flv_ends(f, size): # Is the last tag of a Flash file followed by its own length?
-    f.seek(size-4)
+def _asf_size(f):  # What a Windows Media file says is its size
+    _, found, rest = f.read(4096).partition(bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365'))
+    return struct.unpack_from('<Q', rest, 24)[0] if found and len(rest) >= 32 else 0
+
+
+def _flv_ends(f, size):  # Is the last tag of a Flash file followed by its own length?
+    f.seek(size - 4)
     length = int.from_bytes(f.read(4), 'big')
-    f.seek(max(0, size-4-length))
-    return int.from_bytes(f.read(4)[1:], 'big')+11==length
+    f.seek(max(0, size - 4 - length))
+    return int.from_bytes(f.read(4)[1:], 'big') + 11 == length
 
-def _ogg_ends(f, size): # Does the last page of an Ogg file say that it is the last?
-    f.seek(max(0, size-65536))
+
+def _ogg_ends(f, size):  # Does the last page of an Ogg file say that it is the last?
+    f.seek(max(0, size - 65536))
     page = f.read().rpartition(b'OggS')[2]
-    return page[1:2]!=b'' and page[1]&4
+    return page[1:2] != b'' and page[1] & 4
 
-def _is_cut(path): # Does the file end before what its own headers announce?
+
+def _is_cut(path):  # Does the file end before what its own headers announce?
     size = path.stat().st_size
     with open(path, 'rb') as f:
         head = f.read(12)
-        if head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'): ends = _box_ends(f, size)
-        elif head[:4]==b'\x1aE\xdf\xa3': ends = _ebml_ends(f, size)
-        elif head[:4]==b'RIFF': ends = _riff_ends(f, size)
-        elif head[:4]==b'\x30\x26\xb2\x75': return _asf_size(f)>size
-        elif head[:3]==b'FLV': return not _flv_ends(f, size)
-        elif head[:4]==b'OggS': return not _ogg_ends(f, size)
-        elif head[:1]==b'G' and size%188: return size%192!=0 and size%204!=0
-        else: return False
-        return any(end>size for end in ends)
+        if head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'):
+            ends = _box_ends(f, size)
+        elif head[:4] == b'\x1aE\xdf\xa3':
+            ends = _ebml_ends(f, size)
+        elif head[:4] == b'RIFF':
+            ends = _riff_ends(f, size)
+        elif head[:4] == b'\x30\x26\xb2\x75':
+            return _asf_size(f) > size
+        elif head[:3] == b'FLV':
+            return not _flv_ends(f, size)
+        elif head[:4] == b'OggS':
+            return not _ogg_ends(f, size)
+        elif head[:1] == b'G' and size % 188:
+            return size % 192 != 0 and size % 204 != 0
+        else:
+            return False
+        return any(end > size for end in ends)
 
 # %% ../nbs/00_video.ipynb #00-011b
 class _Clock:
     "Keeps the packets of all streams on one clock where that of a transport stream is set back or jumps, by ffmpeg's own rule"
-    jump,back = 10, .1                                     # seconds, ffmpeg's `dts_delta_threshold` and its tolerance
+
+    jump, back = 10, 0.1  # seconds, ffmpeg's `dts_delta_threshold` and its tolerance
 
     def __init__(self):
         self.offset = Fraction(0)
-        self.expected,self.last,self.latest = {}, {}, None
+        self.expected, self.last, self.latest = {}, {}, None
 
     def __call__(self, p):
         "Shift the times of packet `p`"
-        if p.dts is None: return
-        i,now = p.stream.index, p.dts*p.time_base+self.offset
+        if p.dts is None:
+            return
+        i, now = p.stream.index, p.dts * p.time_base + self.offset
         expected = self.expected.get(i, self.latest)
-        late = expected is not None and abs(now-expected)>self.jump
-        early = i in self.last and now+Fraction(self.back)<self.last[i]
+        late = expected is not None and abs(now - expected) > self.jump
+        early = i in self.last and now + Fraction(self.back) < self.last[i]
         if late or early:
-            self.offset += expected-now
+            self.offset += expected - now
             now = expected
-        shift = round(self.offset/p.time_base)
+        shift = round(self.offset / p.time_base)
         p.dts += shift
-        if p.pts is not None: p.pts += shift
+        if p.pts is not None:
+            p.pts += shift
         self.last[i] = self.latest = now
-        self.expected[i] = now+(p.duration or 0)*p.time_base
+        self.expected[i] = now + (p.duration or 0) * p.time_base
 
-def _packets(c, wanted, film, sound): # Packets of the stream `wanted` that hold something, on one clock
-    jumps = c.format.flags&av.format.Flags.ts_discont.value
+
+def _packets(c, wanted, film, sound):  # Packets of the stream `wanted` that hold something, on one clock
+    jumps = c.format.flags & av.format.Flags.ts_discont.value
     clock = _Clock()
     for p in c.demux([s for s in (film, sound) if s] if jumps else wanted):
-        if not p.size: continue                            # "the last picture again", or the end of the file
-        if jumps: clock(p)
-        if p.stream.index==wanted.index: yield p
+        if not p.size:
+            continue  # "the last picture again", or the end of the file
+        if jumps:
+            clock(p)
+        if p.stream.index == wanted.index:
+            yield p
 
-def _frames(c, packets, stream, strict): # What the decoder gives; an error before its first frame is none, later ones neither if not `strict`
-    begun,failed = False, None
+
+def _frames(
+    c, packets, stream, strict
+):  # What the decoder gives; an error before its first frame is none, later ones neither if not `strict`
+    begun, failed = False, None
     try:
         for p in packets:
-            try: got = p.decode()
+            try:
+                got = p.decode()
             except av.error.FFmpegError as e:
-                if strict and begun: raise
-                failed,got = e, []
+                if strict and begun:
+                    raise
+                failed, got = e, []
             begun = begun or bool(got)
             yield from got
-    except av.error.FFmpegError:                           # the file cannot be read further
-        if strict: raise
+    except av.error.FFmpegError:  # the file cannot be read further
+        if strict:
+            raise
     got = stream.decode(None)
-    if failed and not begun and not got: raise failed
+    if failed and not begun and not got:
+        raise failed
     yield from got
 
 # %% ../nbs/00_video.ipynb #00-012
-def _orientation(frame): # Of a frame's display matrix: (degrees counterclockwise, mirrored after that?)
+def _orientation(frame):  # Of a frame's display matrix: (degrees counterclockwise, mirrored after that?)
     data = frame.side_data.get('DISPLAYMATRIX')
-    if data is None: return 0, False
-    a,b,_,c,d,_ = np.frombuffer(data, np.int32)[:6].astype(float)
-    mirrored = a*d<b*c
-    if mirrored: a = -a
-    return round(-np.degrees(np.arctan2(b, a))/90)*90%360, bool(mirrored)
+    if data is None:
+        return 0, False
+    a, b, _, c, d, _ = np.frombuffer(data, np.int32)[:6].astype(float)
+    mirrored = a * d < b * c
+    if mirrored:
+        a = -a
+    return round(-np.degrees(np.arctan2(b, a)) / 90) * 90 % 360, bool(mirrored)
 
-def _pixel_aspect(stream): # Width of a pixel divided by its height; nonsense is 1
+
+def _pixel_aspect(stream):  # Width of a pixel divided by its height; nonsense is 1
     sar = float(stream.sample_aspect_ratio or 1)
-    return sar if .1<=sar<=10 else 1.
+    return sar if 0.1 <= sar <= 10 else 1.0
 
-def _shown_size(width, height, rotation, sar): # Pixels, none of those there are lost
-    if sar>=1: width = round(width*sar)
-    else: height = round(height/sar)
-    return (height,width) if rotation%180 else (width,height)
 
-def _measured_fps(times, film): # The nominal rate where it is true
+def _shown_size(width, height, rotation, sar):  # Pixels, none of those there are lost
+    if sar >= 1:
+        width = round(width * sar)
+    else:
+        height = round(height / sar)
+    return (height, width) if rotation % 180 else (width, height)
+
+
+def _measured_fps(times, film):  # The nominal rate where it is true
     nominal = [float(r) for r in (film.average_rate, film.guessed_rate, film.base_rate) if r]
-    if len(times)<2 or times[-1]<=times[0]: return nominal[0] if nominal and nominal[0]<=1000 else 25.
-    mean = (len(times)-1)/(times[-1]-times[0])
-    slack = max(.002, .5/len(times))                       # times are rounded to a millisecond in some containers
+    if len(times) < 2 or times[-1] <= times[0]:
+        return nominal[0] if nominal and nominal[0] <= 1000 else 25.0
+    mean = (len(times) - 1) / (times[-1] - times[0])
+    slack = max(0.002, 0.5 / len(times))  # times are rounded to a millisecond in some containers
     for rate in nominal:
-        if abs(rate/mean-1)<slack: return rate
+        if abs(rate / mean - 1) < slack:
+            return rate
     step = np.median(np.diff(times))
     for rate in nominal:
-        if abs(rate*step-1)<.02 and abs(rate/mean-1)<.1: return rate          # a hole, or a frame that is held, changes the mean
-    return float(round(mean) if abs(round(mean)/mean-1)<slack else mean)
+        # a hole, or a frame that is held, changes the mean
+        if abs(rate * step - 1) < 0.02 and abs(rate / mean - 1) < 0.1:
+            return rate
+    return float(round(mean) if abs(round(mean) / mean - 1) < slack else mean)
+
 
 class _Counted(NamedTuple):
     "The frames of a video, before their times are put on our clock"
-    first:av.VideoFrame # The first one
-    shown:list          # (pts or None, duration) of each, in the stream's time base
-    hidden:int=0        # Frames that an edit list hides
-    cut:bool=False      # Was the last packet incomplete?
 
-def _pts(frame): # As ffmpeg guesses it where a container has no presentation times
+    first: av.VideoFrame  # The first one
+    shown: list  # (pts or None, duration) of each, in the stream's time base
+    hidden: int = 0  # Frames that an edit list hides
+    cut: bool = False  # Was the last packet incomplete?
+
+
+def _pts(frame):  # As ffmpeg guesses it where a container has no presentation times
     return frame.dts if frame.pts is None else frame.pts
 
-def _packet_times(c, film): # None where packets are not known to be frames
+
+def _packet_times(c, film):  # None where packets are not known to be frames
     exact = 'mp4' in c.format.name or 'matroska' in c.format.name
-    if not exact or film.codec_context.codec.canonical_name not in ('h264','hevc','vp9','av1'): return None
-    shown,hidden,start,first = [], 0, None, None
+    if not exact or film.codec_context.codec.canonical_name not in ('h264', 'hevc', 'vp9', 'av1'):
+        return None
+    shown, hidden, start, first = [], 0, None, None
     film.codec_context.thread_count = 1
     for p in c.demux(film):
         if first is None:
-            first = next(iter(p.decode()), None)           # the last packet, which is empty, flushes the decoder
-            if first and (first.interlaced_frame or film.codec_context.field_order>1): return None     # fields may come in packets of their own
-        if not p.size: continue
-        if p.pts is None or p.is_corrupt: return None
-        if start is None: start = p
-        if p.pts<start.pts or not start.is_keyframe: return None       # it refers to pictures that were cut off
-        if p.is_discard: hidden += 1
-        else: shown.append((p.pts, p.duration or 0))
+            # the last packet, which is empty, flushes the decoder
+            first = next(iter(p.decode()), None)
+            # fields may come in packets of their own
+            if first and (first.interlaced_frame or film.codec_context.field_order > 1):
+                return None
+        if not p.size:
+            continue
+        if p.pts is None or p.is_corrupt:
+            return None
+        if start is None:
+            start = p
+        # it refers to pictures that were cut off
+        if p.pts < start.pts or not start.is_keyframe:
+            return None
+        if p.is_discard:
+            hidden += 1
+        else:
+            shown.append((p.pts, p.duration or 0))
     shown.sort()
-    if first is None or any(a[0]==b[0] for a,b in zip(shown, shown[1:])): return None
+    if first is None or any(a[0] == b[0] for a, b in zip(shown, shown[1:])):
+        return None
     return _Counted(first, shown, hidden)
 
-def _decoded_times(path, c, film): # By decoding all of it, without the steps that only change how pictures look
+
+def _decoded_times(path, c, film):  # By decoding all of it, without the steps that only change how pictures look
     film.codec_context.options = dict(skip_loop_filter='all', skip_idct='all')
-    if film.width*film.height>1<<18: film.thread_type = 'AUTO'
-    else: film.codec_context.thread_count = 1
-    first,shown,cut = None, [], False
+    if film.width * film.height > 1 << 18:
+        film.thread_type = 'AUTO'
+    else:
+        film.codec_context.thread_count = 1
+    first, shown, cut = None, [], False
+
     def packets():
         nonlocal cut
         try:
             for p in _packets(c, film, film, _sound_of(c)):
                 cut = p.is_corrupt
                 yield p
-        except av.error.FFmpegError: cut = True
+        except av.error.FFmpegError:
+            cut = True
+
     try:
         for f in _frames(c, packets(), film, strict=False):
             first = first or f
             shown.append((_pts(f), f.duration or 0))
-    except av.error.FFmpegError as e: raise VideoError(f"{path}: no frame can be decoded ({e.strerror})") from None
-    if not shown: raise VideoError(f"{path}: no frame can be decoded (end of file)")
+    except av.error.FFmpegError as e:
+        raise VideoError(f"{path}: no frame can be decoded ({e.strerror})") from None
+    if not shown:
+        raise VideoError(f"{path}: no frame can be decoded (end of file)")
     return _Counted(first, shown, cut=cut)
 
-def _seconds(shown, film): # Presentation times that never go back, and how long the last frame is shown by its own account
-    base,rate = float(film.time_base), float(film.average_rate or film.guessed_rate or 25)
-    times,shift,step = [], 0., 0.
-    for pts,duration in shown:
-        follows = times[-1]+step if times else 0.
-        step = duration*base if duration*base*rate>.1 else 1/rate            # one tick is no duration
-        t = follows if pts is None else pts*base+shift
-        if times and t<times[-1]-1:                        # the clock was set back
-            shift += follows-t
+
+def _seconds(
+    shown, film
+):  # Presentation times that never go back, and how long the last frame is shown by its own account
+    base, rate = float(film.time_base), float(film.average_rate or film.guessed_rate or 25)
+    times, shift, step = [], 0.0, 0.0
+    for pts, duration in shown:
+        follows = times[-1] + step if times else 0.0
+        step = duration * base if duration * base * rate > 0.1 else 1 / rate  # one tick is no duration
+        t = follows if pts is None else pts * base + shift
+        if times and t < times[-1] - 1:  # the clock was set back
+            shift += follows - t
             t = follows
-        if times: t = max(t, times[-1])                     # a step back of less is a slip
+        if times:
+            t = max(t, times[-1])  # a step back of less is a slip
         times.append(t)
-    return np.array(times), step if shown[-1][1] else 0.
+    return np.array(times), step if shown[-1][1] else 0.0
 
 # %% ../nbs/00_video.ipynb #00-012a
 def _info(path, c, film, counted, decoded):
-    sound,frame = _sound_of(c), counted.first
-    rotation,flip = _orientation(frame)
-    sar,is_cut = _pixel_aspect(film), counted.cut or _is_cut(path)
-    width,height = _shown_size(frame.width, frame.height, rotation, sar)
-    times,last = _seconds(counted.shown, film)
+    sound, frame = _sound_of(c), counted.first
+    rotation, flip = _orientation(frame)
+    sar, is_cut = _pixel_aspect(film), counted.cut or _is_cut(path)
+    width, height = _shown_size(frame.width, frame.height, rotation, sar)
+    times, last = _seconds(counted.shown, film)
     start = float(times[0])
-    if sound and sound.start_time is not None: start = min(start, float(sound.start_time*sound.time_base))
-    first = c.start_time/1e6 if c.start_time else 0.
-    if c.format.flags&av.format.Flags.ts_discont.value:    # there ffmpeg looks at these streams alone
-        first = min((float(s.start_time*s.time_base) for s in (film, sound) if s and s.start_time is not None), default=start)
+    if sound and sound.start_time is not None:
+        start = min(start, float(sound.start_time * sound.time_base))
+    first = c.start_time / 1e6 if c.start_time else 0.0
+    if c.format.flags & av.format.Flags.ts_discont.value:  # there ffmpeg looks at these streams alone
+        first = min(
+            (float(s.start_time * s.time_base) for s in (film, sound) if s and s.start_time is not None), default=start
+        )
     fps = _measured_fps(times, film)
-    end = times[-1]+(last or 1/fps)
-    if c.format.name=='mxf' and not sound: is_cut = is_cut or bool(((c.start_time or 0)+(c.duration or 0))/1e6>end+1)
+    end = times[-1] + (last or 1 / fps)
+    if c.format.name == 'mxf' and not sound:
+        is_cut = is_cut or bool(((c.start_time or 0) + (c.duration or 0)) / 1e6 > end + 1)
     return VideoInfo(
-        frames=len(times), fps=fps, width=width, height=height, duration=float(end-start), has_audio=bool(sound),
-        times=times-start, codec=film.codec_context.name, rotation=rotation, flip=flip, sar=sar,
-        stream=film.index, sound=sound.index if sound else None, start=start, lead=start-first,
-        edited=counted.hidden>0, decoded=decoded, truncated=is_cut)
+        frames=len(times),
+        fps=fps,
+        width=width,
+        height=height,
+        duration=float(end - start),
+        has_audio=bool(sound),
+        times=times - start,
+        codec=film.codec_context.name,
+        rotation=rotation,
+        flip=flip,
+        sar=sar,
+        stream=film.index,
+        sound=sound.index if sound else None,
+        start=start,
+        lead=start - first,
+        edited=counted.hidden > 0,
+        decoded=decoded,
+        truncated=is_cut,
+    )
+
 
 @lru_cache(256)
 def _probe(path, size, mtime):
     path = Path(path)
     with _open(path) as c:
         film = _film_of(path, c)
-        try: counted = _packet_times(c, film)
-        except av.error.FFmpegError: counted = None
-        if counted and counted.shown: return _info(path, c, film, counted, False)
+        try:
+            counted = _packet_times(c, film)
+        except av.error.FFmpegError:
+            counted = None
+        if counted and counted.shown:
+            return _info(path, c, film, counted, False)
     with _open(path) as c:
         film = _film_of(path, c)
         return _info(path, c, film, _decoded_times(path, c, film), True)
 
+
 def probe(
-    path # A video file
-)->VideoInfo:
+    path,  # A video file
+) -> VideoInfo:
     "Count the frames of `path` and when they show; `VideoError` if it holds no picture"
     path = Path(path)
     _check_file(path)
@@ -371,182 +492,242 @@ def probe(
     return _probe(os.path.abspath(path), st.st_size, st.st_mtime_ns)
 
 # %% ../nbs/00_video.ipynb #00-015
-def _fit(w, h, size): # Width and height inside a `size` square, aspect kept
-    k = size/max(w, h)
-    return max(1, round(w*k)), max(1, round(h*k))
+def _fit(w, h, size):  # Width and height inside a `size` square, aspect kept
+    k = size / max(w, h)
+    return max(1, round(w * k)), max(1, round(h * k))
 
-def _pad(x, size): # [T, h, w, 3] -> [T, size, size, 3], centred on grey
-    T,h,w,_ = x.shape
-    if (h,w)==(size,size): return x
-    out = np.full((T,size,size,3), 127, dtype=np.uint8)
-    t,l = (size-h)//2, (size-w)//2
-    out[:,t:t+h,l:l+w] = x
+
+def _pad(x, size):  # [T, h, w, 3] -> [T, size, size, 3], centred on grey
+    T, h, w, _ = x.shape
+    if (h, w) == (size, size):
+        return x
+    out = np.full((T, size, size, 3), 127, dtype=np.uint8)
+    t, l = (size - h) // 2, (size - w) // 2
+    out[:, t : t + h, l : l + w] = x
     return out
 
 # %% ../nbs/00_video.ipynb #00-017
-def _upright(x, info): # uint8 [h, w, 3] as it is shown
-    x = np.rot90(x, info.rotation//90)
-    return x[:,::-1] if info.flip else x
+def _upright(x, info):  # uint8 [h, w, 3] as it is shown
+    x = np.rot90(x, info.rotation // 90)
+    return x[:, ::-1] if info.flip else x
 
-def _decode(path, info, *sizes, how=BICUBIC): # sizes: (w, h, frames wanted, or None: all). Yield (k, [uint8 [h, w, 3], or None if not wanted, for each size]) in order
-    wants = [range(info.frames) if want is None else want for *_,want in sizes]
+
+def _decode(
+    path, info, *sizes, how=BICUBIC
+):  # sizes: (w, h, frames wanted, or None: all). Yield (k, [uint8 [h, w, 3], or None if not wanted, for each size]) in order
+    wants = [range(info.frames) if want is None else want for *_, want in sizes]
     last = max((max(want, default=-1) for want in wants), default=-1)
-    scales = [(VideoReformatter(), *((h,w) if info.rotation%180 else (w,h)), want) for (w,h,_),want in zip(sizes, wants)]
-    if last<0: return
+    scales = [
+        (VideoReformatter(), *((h, w) if info.rotation % 180 else (w, h)), want)
+        for (w, h, _), want in zip(sizes, wants)
+    ]
+    if last < 0:
+        return
     k = -1
     with _open(path) as c:
         film = _film_of(path, c)
-        if info.width*info.height>1<<20: film.thread_type = 'AUTO'             # threads cost more than they give on small pictures
-        else: film.codec_context.thread_count = 1
-        packets,base = _packets(c, film, film, _sound_of(c)), float(film.time_base)
+        # threads cost more than they give on small pictures
+        if info.width * info.height > 1 << 20:
+            film.thread_type = 'AUTO'
+        else:
+            film.codec_context.thread_count = 1
+        packets, base = _packets(c, film, film, _sound_of(c)), float(film.time_base)
         try:
-            for k,f in enumerate(_frames(c, packets, film, strict=not info.decoded)):
-                in_place = info.decoded or abs((_pts(f) or 0)*base-info.start-info.times[k])<1e-6
-                if not in_place: raise VideoError(f"{path}: frame {k} cannot be decoded")
-                if any(k in want for *_,want in scales):
-                    yield k, [_upright(scaler.reformat(f, w, h, 'rgb24', interpolation=how, threads=1).to_ndarray(), info) if k in want else None
-                              for scaler,w,h,want in scales]
-                if k==last: return
-        except (av.error.FFmpegError, MemoryError) as e: raise VideoError(f"{path}: decoding stops after frame {k} ({getattr(e, 'strerror', e)})") from None
-    raise VideoError(f"{path}: frame {min(i for want in wants for i in want if i>k)} cannot be decoded")
+            for k, f in enumerate(_frames(c, packets, film, strict=not info.decoded)):
+                in_place = info.decoded or abs((_pts(f) or 0) * base - info.start - info.times[k]) < 1e-6
+                if not in_place:
+                    raise VideoError(f"{path}: frame {k} cannot be decoded")
+                if any(k in want for *_, want in scales):
+                    yield (
+                        k,
+                        [
+                            _upright(scaler.reformat(f, w, h, 'rgb24', interpolation=how, threads=1).to_ndarray(), info)
+                            if k in want
+                            else None
+                            for scaler, w, h, want in scales
+                        ],
+                    )
+                if k == last:
+                    return
+        except (av.error.FFmpegError, MemoryError) as e:
+            raise VideoError(f"{path}: decoding stops after frame {k} ({getattr(e, 'strerror', e)})") from None
+    raise VideoError(f"{path}: frame {min(i for want in wants for i in want if i > k)} cannot be decoded")
 
-def _wanted(path, info, idxs): # The set of frame numbers, if the video has them
-    bad = next((i for i in idxs if not 0<=i<info.frames), None)
-    if bad is not None: raise VideoError(f"{path}: frame {bad} was asked for, but it has {info.frames} (0 to {info.frames-1})", 'length')
+
+def _wanted(path, info, idxs):  # The set of frame numbers, if the video has them
+    bad = next((i for i in idxs if not 0 <= i < info.frames), None)
+    if bad is not None:
+        raise VideoError(
+            f"{path}: frame {bad} was asked for, but it has {info.frames} (0 to {info.frames - 1})", 'length'
+        )
     return set(map(int, idxs))
 
 # %% ../nbs/00_video.ipynb #00-018
-def _read(path, idxs, width): # Frames `idxs` at their own aspect, at most `width` pixels on the longer side
+def _read(path, idxs, width):  # Frames `idxs` at their own aspect, at most `width` pixels on the longer side
     info = probe(path)
-    w,h = _fit(info.width, info.height, width)
-    got = {k:x for k,(x,) in _decode(path, info, (w, h, _wanted(path, info, idxs)))}
-    return np.stack([got[k] for k in idxs]) if len(idxs) else np.zeros((0,h,w,3), np.uint8)
+    w, h = _fit(info.width, info.height, width)
+    got = {k: x for k, (x,) in _decode(path, info, (w, h, _wanted(path, info, idxs)))}
+    return np.stack([got[k] for k in idxs]) if len(idxs) else np.zeros((0, h, w, 3), np.uint8)
+
 
 def read_frames(
-    path,        # A video file
-    idxs:list,   # Frame numbers, in any order, repeats allowed
-    size:int     # Side of the square, pixels
-)->np.ndarray:   # uint8 [T, size, size, 3]
+    path,  # A video file
+    idxs: list,  # Frame numbers, in any order, repeats allowed
+    size: int,  # Side of the square, pixels
+) -> np.ndarray:  # uint8 [T, size, size, 3]
     "Exactly the frames `idxs`, aspect kept, padded with 127; all shots of a video can be read in one pass"
     return _pad(_read(path, idxs, size), size)
 
+
 def read_pictures(
-    path,          # A video file
-    idxs:list,     # Frame numbers
-    width:int=320  # Pixels of the longer side
-)->np.ndarray:     # uint8 [T, h, w, 3]
+    path,  # A video file
+    idxs: list,  # Frame numbers
+    width: int = 320,  # Pixels of the longer side
+) -> np.ndarray:  # uint8 [T, h, w, 3]
     "The same frames for people: not padded"
     return _read(path, idxs, width)
 
 # %% ../nbs/00_video.ipynb #00-024
 def iter_frames(
-    path,           # A video file
-    width:int=256   # Pixels; the height follows, and no frame is made larger
+    path,  # A video file
+    width: int = 256,  # Pixels; the height follows, and no frame is made larger
 ):
     "Yield every frame in order, uint8 [h, w, 3], without keeping them"
     info = probe(path)
-    k = min(1, width/info.width)
-    for _,(f,) in _decode(path, info, (max(2, round(info.width*k)), max(2, round(info.height*k)), None), how=BILINEAR): yield f
+    k = min(1, width / info.width)
+    for _, (f,) in _decode(
+        path, info, (max(2, round(info.width * k)), max(2, round(info.height * k)), None), how=BILINEAR
+    ):
+        yield f
+
 
 def check_frames(
-    path # A video file
-)->int:  # Frames that were decoded
+    path,  # A video file
+) -> int:  # Frames that were decoded
     "Decode every frame once, as `--check decode` does; `VideoError` if one is damaged or missing"
-    info,n = probe(path), 0
+    info, n = probe(path), 0
     with _open(path) as c:
         film = _film_of(path, c)
-        film.codec_context.options = dict(err_detect='explode')             # an error in the picture is an error
+        # an error in the picture is an error
+        film.codec_context.options = dict(err_detect='explode')
         try:
             for f in _frames(c, _packets(c, film, film, _sound_of(c)), film, strict=True):
-                if f.is_corrupt: raise VideoError(f"{path}: frame {n} is damaged")
+                if f.is_corrupt:
+                    raise VideoError(f"{path}: frame {n} is damaged")
                 n += 1
-        except (av.error.FFmpegError, MemoryError) as e: raise VideoError(f"{path}: decoding stops after frame {n-1} ({getattr(e, 'strerror', e)})") from None
-    if n!=info.frames: raise VideoError(f"{path}: {info.frames} frames were announced, {n} can be decoded")
+        except (av.error.FFmpegError, MemoryError) as e:
+            raise VideoError(f"{path}: decoding stops after frame {n - 1} ({getattr(e, 'strerror', e)})") from None
+    if n != info.frames:
+        raise VideoError(f"{path}: {info.frames} frames were announced, {n} can be decoded")
     return n
 
 # %% ../nbs/00_video.ipynb #00-025b
 def iter_pictures(
-    path,         # A video file
-    seen:list,    # Frame numbers wanted as `read_frames` gives them
-    size:int,     # Side of those, pixels
-    shown:list,   # Frame numbers wanted as `read_pictures` gives them
-    width:int=320 # Longer side of those, pixels
+    path,  # A video file
+    seen: list,  # Frame numbers wanted as `read_frames` gives them
+    size: int,  # Side of those, pixels
+    shown: list,  # Frame numbers wanted as `read_pictures` gives them
+    width: int = 320,  # Longer side of those, pixels
 ):
     "Yield `(k, frame or None, picture or None)` for each frame wanted, in order, in one decode; uint8 [size, size, 3] and [h, w, 3]"
     info = probe(path)
-    for k,(frame,picture) in _decode(path, info, (*_fit(info.width, info.height, size), _wanted(path, info, seen)), (*_fit(info.width, info.height, width), _wanted(path, info, shown))):
+    for k, (frame, picture) in _decode(
+        path,
+        info,
+        (*_fit(info.width, info.height, size), _wanted(path, info, seen)),
+        (*_fit(info.width, info.height, width), _wanted(path, info, shown)),
+    ):
         yield k, None if frame is None else _pad(frame[None], size)[0], picture
 
-def _sound_parts(path, info, rate): # (seconds of our clock or None, float32 [N]) of each piece of the sound track, in order
+
+def _sound_parts(
+    path, info, rate
+):  # (seconds of our clock or None, float32 [N]) of each piece of the sound track, in order
     turn = av.AudioResampler(format='flt', layout='mono', rate=rate)
     with _open(path) as c:
-        film,sound = _film_of(path, c), c.streams[info.sound]
+        film, sound = _film_of(path, c), c.streams[info.sound]
         for f in _frames(c, _packets(c, sound, film, sound), sound, strict=False):
-            t = None if f.pts is None else float(f.pts*sound.time_base)-info.start
+            t = None if f.pts is None else float(f.pts * sound.time_base) - info.start
             for r in turn.resample(f):
                 yield t, r.to_ndarray()[0]
                 t = None
-        for r in turn.resample(None): yield None, r.to_ndarray()[0]
+        for r in turn.resample(None):
+            yield None, r.to_ndarray()[0]
+
 
 def iter_sound(
-    path,             # A video file
-    seconds:float=600,# Of a part, about
-    rate:int=16000    # Samples a second
+    path,  # A video file
+    seconds: float = 600,  # Of a part, about
+    rate: int = 16000,  # Samples a second
 ):
     "Yield `(t0, samples)` of the whole sound track, float32 mono [N]; t0 in seconds, on the clock of `probe(path).times`; a part ends where it is quiet"
     info = probe(path)
-    if info.sound is None: return
-    buf,n,t0 = [], 0, 0.
-    def take(until): # The part up to that sample
+    if info.sound is None:
+        return
+    buf, n, t0 = [], 0, 0.0
+
+    def take(until):  # The part up to that sample
         x = np.concatenate(buf)
         buf[:] = [x[until:]]
         return x[:until]
+
     try:
-        for t,x in _sound_parts(path, info, rate):
-            gap = 0 if t is None else round((t-t0)*rate)-n                       # a track may begin late, or have a hole
-            if gap>10*rate and t>info.duration+10: gap = 0                       # no hole, but a clock that jumps: the pictures are long over
-            while gap>rate//20:
+        for t, x in _sound_parts(path, info, rate):
+            gap = 0 if t is None else round((t - t0) * rate) - n  # a track may begin late, or have a hole
+            # no hole, but a clock that jumps: the pictures are long over
+            if gap > 10 * rate and t > info.duration + 10:
+                gap = 0
+            while gap > rate // 20:
                 silence = min(gap, rate)
                 buf.append(np.zeros(silence, np.float32))
-                n,gap = n+silence, gap-silence
-                if n>=seconds*rate:
+                n, gap = n + silence, gap - silence
+                if n >= seconds * rate:
                     yield t0, take(n)
-                    t0,n = t0+n/rate, 0
+                    t0, n = t0 + n / rate, 0
             buf.append(x)
             n += len(x)
-            while n>=seconds*rate:
-                tail = int(min(30, seconds/4)*rate)//1600*1600
-                loud = np.convolve(abs(np.concatenate(buf)[-tail:]).reshape(-1, 1600).mean(1), np.ones(3), 'same')  # tenths of a second at 16 kHz
-                cut = n-1600*int(loud[::-1].argmin())-800                                                           # the last of the quietest
+            while n >= seconds * rate:
+                tail = int(min(30, seconds / 4) * rate) // 1600 * 1600
+                # tenths of a second at 16 kHz
+                loud = np.convolve(abs(np.concatenate(buf)[-tail:]).reshape(-1, 1600).mean(1), np.ones(3), 'same')
+                cut = n - 1600 * int(loud[::-1].argmin()) - 800  # the last of the quietest
                 yield t0, take(cut)
-                t0,n = t0+cut/rate, n-cut
-    except av.error.FFmpegError as e: raise VideoError(f"{path}: the sound cannot be read beyond {t0+n/rate:.1f} s ({e.strerror})") from None
-    if n: yield t0, take(n)
+                t0, n = t0 + cut / rate, n - cut
+    except av.error.FFmpegError as e:
+        raise VideoError(f"{path}: the sound cannot be read beyond {t0 + n / rate:.1f} s ({e.strerror})") from None
+    if n:
+        yield t0, take(n)
 
 # %% ../nbs/00_video.ipynb #00-025f
 def is_video(
-    path # A file
-)->bool:
+    path,  # A file
+) -> bool:
     "Does a look at its head find a film in it? Nothing is decoded"
     try:
-        with _open(path) as c: return bool(_film_of(path, c).width)
-    except VideoError: return False
+        with _open(path) as c:
+            return bool(_film_of(path, c).width)
+    except VideoError:
+        return False
 
 # %% ../nbs/00_video.ipynb #00-027
 def sample_idxs(
-    shots:list,   # [(start, end), …], frames, end excluded
-    n_frames:int, # The record's budget
-    rng=None      # numpy Generator: any frame of each part, else its middle
-)->list:          # A list of frame numbers for each shot
+    shots: list,  # [(start, end), …], frames, end excluded
+    n_frames: int,  # The record's budget
+    rng=None,  # numpy Generator: any frame of each part, else its middle
+) -> list:  # A list of frame numbers for each shot
     "Share `n_frames` among `shots` by duration, at least one a shot and no frame twice"
-    lens = [e-s for s,e in shots]
-    if not lens or min(lens)<1: raise ValueError(f"every shot needs at least one frame, got {shots}")
-    ns = [1]*len(lens)
-    for _ in range(n_frames-len(lens)):
-        i = max((i for i in range(len(lens)) if ns[i]<lens[i]), key=lambda i: lens[i]/(ns[i]+.5), default=None)
-        if i is None: break
+    lens = [e - s for s, e in shots]
+    if not lens or min(lens) < 1:
+        raise ValueError(f"every shot needs at least one frame, got {shots}")
+    ns = [1] * len(lens)
+    for _ in range(n_frames - len(lens)):
+        i = max((i for i in range(len(lens)) if ns[i] < lens[i]), key=lambda i: lens[i] / (ns[i] + 0.5), default=None)
+        if i is None:
+            break
         ns[i] += 1
+
     def part(s, L, n):
-        lo,hi = np.arange(n)*L//n, (np.arange(n)+1)*L//n
-        return (s + ((lo+hi)//2 if rng is None else rng.integers(lo, hi))).tolist()
-    return [part(s, L, n) for (s,_),L,n in zip(shots, lens, ns)]
+        lo, hi = np.arange(n) * L // n, (np.arange(n) + 1) * L // n
+        return (s + ((lo + hi) // 2 if rng is None else rng.integers(lo, hi))).tolist()
+
+    return [part(s, L, n) for (s, _), L, n in zip(shots, lens, ns)]
