@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 import numpy as np
 from shotluck.convert import convert, units
-from shotluck.files import read_jsonl, write_json, ffmpeg_exe
+from shotluck.text import read_jsonl
+from shotluck.files import write_json, ffmpeg_exe
 from shotluck.split import split
 from shotluck.tables import iter_annotations, read_split_info, read_meta
 from shotluck.video import write_video

@@ -16,8 +16,9 @@ def one(video, out):
     start = cpu()
     import jinja2, scenedetect, PIL.Image, tqdm.auto  # what is otherwise imported on first use
     import shotluck.evaluate, shotluck.finetune, shotluck.model
-    from shotluck.caption import CaptionCfg, caption_file
-    from shotluck.model import VideoLlava
+    from shotluck.configs import CaptionCfg
+    from shotluck.caption import caption_file
+    from shotluck.llava import VideoLlava
 
     model, tok = shotluck.model.load_model('nano')
     loaded, spent = cpu(), [0.0]
@@ -80,7 +81,7 @@ def main(repeats: int = 5, minutes=(1, 5, 15, 60, 120)):
     from shotluck.download import film_dir
     from shotluck.files import write_json
     from shotluck.shapes import film, plan
-    from shotluck.split import ffmpeg_exe
+    from shotluck.files import ffmpeg_exe
 
     film_, theirs, mine, bare = Path(film_dir()) / 'sintel_trailer_360p.mp4', [], [], []
     for i in range(repeats):

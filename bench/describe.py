@@ -74,7 +74,7 @@ def config_of(name):
 
 def run(name, kind, text=200, answer=60):
     "One case, in this process: the bytes it took"
-    from shotluck.model import VideoLlava, generate
+    from shotluck.llava import VideoLlava, generate
 
     config, case = config_of(name), cases[kind]
     B, T, N = case.get('batch', 1), case['frames'], 49
@@ -98,7 +98,7 @@ def run(name, kind, text=200, answer=60):
             m.eval()
             generate(m, tok, dict(input_ids=ids, attention_mask=torch.ones_like(ids)), m.see(px.numpy()), answer)
         else:
-            from shotluck.model import preprocess
+            from shotluck.llava import preprocess
 
             m.train()
             m.model.vision_tower.requires_grad_(False)
@@ -137,7 +137,8 @@ def main(
     case: str = '',  # One case, as model/kind; else all of them; rows of others are kept, with the formula's new values
     inside: int = 0,  # Measure it in this process?
 ):
-    from shotluck.files import read_json, write_json
+    from shotluck.text import read_json
+    from shotluck.files import write_json
 
     if inside:
         return print(run(*case.split('/')))

@@ -8,10 +8,13 @@ from pathlib import Path
 import torch
 from fastcore.script import call_parse
 from shotluck.convert import convert
-from shotluck.evaluate import EvaluateCfg, inputs_of, predict
-from shotluck.finetune import FrameBank
-from shotluck.files import read_jsonl, write_json
-from shotluck.model import load_model, preprocess
+from shotluck.configs import EvaluateCfg
+from shotluck.predict import inputs_of, predict
+from shotluck.features import FrameBank
+from shotluck.text import read_jsonl
+from shotluck.files import write_json
+from shotluck.model import load_model
+from shotluck.llava import preprocess
 from shotluck.shapes import make_shapes
 from shotluck.split import split
 from shotluck.video import read_frames

@@ -10,11 +10,14 @@ import numpy as np, pandas as pd, torch
 from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
 from shotluck.batches import Batcher, Order, RecordData
 from safetensors.torch import save_file
-from shotluck.cache import DiskBank, Pixels
+from shotluck.features import DiskBank, Pixels
 from shotluck.cost import flops
-from shotluck.files import read_json, write_json, write_jsonl
-from shotluck.finetune import FinetuneCfg, finetune, save_model
-from shotluck.model import VideoLlava, load_model, make_config, preprocess
+from shotluck.text import read_json
+from shotluck.files import write_json, write_jsonl
+from shotluck.configs import FinetuneCfg
+from shotluck.finetune import finetune, save_model
+from shotluck.llava import VideoLlava, make_config, preprocess
+from shotluck.model import load_model
 from shotluck.video import write_video
 
 root = Path(__file__).resolve().parent.parent

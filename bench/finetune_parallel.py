@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd, psutil, torch
 from shotluck.convert import convert
 from shotluck.download import download
-from shotluck.files import read_json, write_json
+from shotluck.text import read_json
+from shotluck.files import write_json
 from shotluck.split import split
 
 root = Path(__file__).resolve().parent.parent

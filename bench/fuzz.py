@@ -342,7 +342,7 @@ LINE = dict(
 
 def read_annotations(path):
     from shotluck.convert import as_llava, as_messages, records_of, units
-    from shotluck.files import dumpb
+    from shotluck.text import dumpb
     from shotluck.split import listed_videos
     from shotluck.tables import iter_annotations, own_split, source
 
@@ -389,7 +389,7 @@ def read_subtitles(path):
 
 
 def read_shots(path):
-    from shotluck.caption import listed_shots
+    from shotluck.shots import listed_shots
 
     info = SimpleNamespace(frames=25, fps=25.0, times=np.arange(25) / 25, duration=1.0)
     assert all(0 <= s.start < s.end <= 25 for s in listed_shots(path, info))

@@ -3,7 +3,8 @@
 import sys
 import torch
 from machine import git, machine, root
-from shotluck.files import read_json, write_json
+from shotluck.text import read_json
+from shotluck.files import write_json
 
 if changed := git('status', '--porcelain', '--untracked-files=no'):
     sys.exit(f"commit first, so that the numbers belong to a commit:\n{changed}")

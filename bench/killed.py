@@ -19,7 +19,8 @@ from fastcore.script import call_parse
 from machine import machine
 from shotluck.cli import run
 from shotluck.convert import convert
-from shotluck.files import read_json, sha256, write_json
+from shotluck.text import read_json
+from shotluck.files import sha256, write_json
 from shotluck.shapes import make_shapes
 from shotluck.split import split
 

@@ -11,8 +11,10 @@ def make(folder, kind):
     "TinyLLaVA's format at about 1.05 billion parameters in bfloat16, shards of 500 MB; the tokenizer is a fixture's"
     import torch
     from safetensors.torch import save_file
-    from shotluck.cost import SIGLIP, empty_model
-    from shotluck.files import read_json, write_json
+    from shotluck.cost import SIGLIP
+    from shotluck.llava import empty_model
+    from shotluck.text import read_json
+    from shotluck.files import write_json
     from shotluck.tinyllava import make_config_of
 
     home, tower = folder / 'LM', folder / 'LM-SigLIP'

@@ -7,7 +7,7 @@ from pathlib import Path
 import av, numpy as np
 from machine import machine, root
 from shotluck.files import write_json
-from shotluck.split import ffmpeg_exe
+from shotluck.files import ffmpeg_exe
 from shotluck.video import probe, write_video
 
 tmp = Path(tempfile.mkdtemp())

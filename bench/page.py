@@ -12,8 +12,9 @@ from selenium.webdriver.common.keys import Keys
 from machine import machine, root
 from shotluck.caption import KeyFrames
 from shotluck.download import film_dir
-from shotluck.files import read_json, write_json, write_text
-from shotluck.split import annotated_shots
+from shotluck.text import read_json
+from shotluck.files import write_json, write_text
+from shotluck.shots import annotated_shots
 from shotluck.storyboard import Storyboard, Told
 from shotluck.video import iter_pictures, probe
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import av, decord, numpy as np
 from av.video.reformatter import VideoReformatter
 from shotluck import video
-from shotluck.files import ffmpeg_exe, read_jsonl, write_json
+from shotluck.files import ffmpeg_exe, write_json
+from shotluck.text import read_jsonl
 from shotluck.split import split, write_clips
 from shotluck.video import _fit, _pad, probe, read_frames, sample_idxs, write_video
 

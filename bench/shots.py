@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 from machine import machine, root
 from shotluck.download import film_dir
-from shotluck.files import read_json, write_json
-from shotluck.split import detect_shots
+from shotluck.text import read_json
+from shotluck.files import write_json
+from shotluck.shots import detect_shots
 
 
 def judge(cuts, transitions, slack=2):

@@ -11,7 +11,7 @@ root = Path(__file__).resolve().parent.parent
 def demo_table() -> str:
     "The kept run of the demo, as markdown"
     from shotluck.demo import scores_table, table
-    from shotluck.files import read_json
+    from shotluck.text import read_json
 
     r = read_json(root / 'bench' / 'demo.json')
 
@@ -30,7 +30,7 @@ def demo_table() -> str:
 
 def finetune_table() -> str:
     "Fine-tuning's measurements, as markdown"
-    from shotluck.files import read_json
+    from shotluck.text import read_json
 
     par, one = read_json(root / 'bench' / 'finetune_parallel.json'), read_json(root / 'bench' / 'finetune.json')
     rows = [f"| {k} | {v['largest_difference']:.1e} |" for k, v in par.items() if not k.endswith('command')]
@@ -57,7 +57,7 @@ Largest difference of the loss from one process's in 20 steps at the same global
 
 def measured() -> str:
     "What the other stages cost, as markdown"
-    from shotluck.files import read_json
+    from shotluck.text import read_json
 
     b = {
         k: read_json(root / 'bench' / f'{k}.json')

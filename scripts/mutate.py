@@ -8,7 +8,7 @@ A broken line is noticed if a notebook that holds or imports it fails, or takes 
 Each worker has a copy of the project; nothing in the checkout changes but the report.
 """
 
-import argparse, ast, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
+import argparse, ast, json, os, random, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
@@ -41,7 +41,7 @@ class Mutant(NamedTuple):
     "One broken line: bytes `[start, end)` of a cell's source become `after`"
 
     module: str  # such as video
-    notebook: str  # such as 00_video.ipynb
+    notebook: str  # such as 04_video.ipynb
     cell: int  # Number of the cell in the notebook
     kind: str  # comparison, arithmetic, constant, condition, argument, statement, order
     start: int
@@ -237,19 +237,29 @@ def compiles(source, start, end, after) -> bool:
         return False
 
 
+def squeezed(text: str) -> tuple:
+    "Text without what a formatter may change, and where each of its characters stands"
+    kept = [(at, char) for at, char in enumerate(text) if not char.isspace() and char != ';']
+    return ''.join(char for _, char in kept), [at for at, _ in kept]
+
+
 def listed(file: Path) -> list:
-    "Mutants of a JSON list of {module, before, after}; `before` must stand exactly once in the module's cells"
+    "Mutants of a JSON list of {module, before, after}; `before` must stand exactly once in the module's cells, however it is laid out"
     notebooks = {exported_cells(p)[0]: p for p in sorted((root / 'nbs').glob('*.ipynb'))}
     made = []
     for row in json.loads(file.read_text(encoding='utf-8')):
-        path = notebooks[row['module']]
-        places = [(n, s) for n, s in exported_cells(path)[1] if row['before'] in s]
-        if len(places) != 1 or places[0][1].count(row['before']) != 1:
-            sys.exit(f"{file}: {row['before']!r} was expected once in {path.name}, it stands in {len(places)} cells")
-        number, source = places[0]
-        start = len(source[: source.index(row['before'])].encode())
-        end = start + len(row['before'].encode())
-        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after']))
+        path, wanted, places = notebooks[row['module']], squeezed(row['before'])[0], []
+        for number, source in exported_cells(path)[1]:
+            text, positions = squeezed(source)
+            for found in re.finditer(re.escape(wanted), text):
+                places.append((number, source, positions[found.start()], positions[found.end() - 1] + 1))
+        if len(places) != 1:
+            sys.exit(f"{file}: {row['before']!r} was expected once in {path.name}, it stands there {len(places)} times")
+        number, source, start, end = places[0]
+        start, end = len(source[:start].encode()), len(source[:end].encode())
+        if not compiles(source, start, end, row['after'].strip()):
+            sys.exit(f"{file}: {row['before']!r} -> {row['after']!r} in {path.name} is no Python")
+        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after'].strip()))
     return made
 
 
@@ -442,10 +452,9 @@ def report(results, equivalent, args):
     for mutant, by in results:
         row = table.setdefault(mutant.module, dict(drawn=0, noticed=0, equivalent=0))
         row['drawn'] += 1
-        key = f'{mutant.module}: {mutant.before} -> {mutant.after}'
         if by:
             row['noticed'] += 1
-        elif key in equivalent:
+        elif any(same_mutant(mutant, known) for known in equivalent):
             row['equivalent'] += 1
         else:
             missed.append({**mutant._asdict(), 'line': line_of(mutant)})
@@ -463,6 +472,16 @@ def report(results, equivalent, args):
             f"{row['notebook']} cell {row['cell']} ({row['kind']}): {row['before']!r} -> {row['after']!r} in: {row['line']}"
         )
     print(f"{total['noticed']} of {total['drawn'] - total['equivalent']} noticed ({total['share']:.0%}); {args.out}")
+
+
+def same_mutant(mutant, known: dict) -> bool:
+    "Is it the one that a row of mutants_equivalent.json speaks of?"
+    names = ('before', 'after')
+    return (
+        mutant.module == known['module']
+        and all(squeezed(getattr(mutant, n))[0] == squeezed(known[n])[0] for n in names)
+        and squeezed(known['line'])[0] in squeezed(line_of(mutant))[0]
+    )
 
 
 def line_of(mutant) -> str:
