@@ -4,7 +4,7 @@ import csv, hashlib, json, os, pickle, random, shutil, signal, subprocess, sys, 
 from collections import Counter
 from pathlib import Path
 import numpy as np
-from shotluck.convert import convert, units
+from shotluck.convert import convert, expected_units
 from shotluck.text import read_jsonl
 from shotluck.files import write_json, ffmpeg_exe
 from shotluck.split import split
@@ -189,7 +189,7 @@ if __name__ == '__main__':
     for f in sorted((d / 'raw/annotations').iterdir()):
         try:
             for a in iter_annotations(f):
-                wanted += len(units(a))
+                wanted += len(expected_units(a))
         except ValueError:
             wanted += 1
     assert len(ledger) == wanted, (len(ledger), wanted)

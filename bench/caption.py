@@ -80,7 +80,7 @@ def main(repeats: int = 5, minutes=(1, 5, 15, 60, 120)):
     from machine import machine, root
     from shotluck.download import film_dir
     from shotluck.files import write_json
-    from shotluck.shapes import film, plan
+    from shotluck.shapes import render_video, plan_video
     from shotluck.files import ffmpeg_exe
 
     film_, theirs, mine, bare = Path(film_dir()) / 'sintel_trailer_360p.mp4', [], [], []
@@ -108,10 +108,10 @@ def main(repeats: int = 5, minutes=(1, 5, 15, 60, 120)):
         print(r)
     long = []
     with tempfile.TemporaryDirectory() as tmp:
-        q = [s for i in range(8) for s in plan('test', i, 0)['slots']][:15]
-        film(
+        q = [s for i in range(8) for s in plan_video('test', i, 0)['slots']][:15]
+        render_video(
             dict(
-                plan('test', 0, 0),
+                plan_video('test', 0, 0),
                 video='minute.mp4',
                 slots=q,
                 video_names=[f'minute_{48 * i}_{48 * i + 47}.mp4' for i in range(len(q))],

@@ -9,7 +9,7 @@ import torch
 from fastcore.script import call_parse
 from shotluck.convert import convert
 from shotluck.configs import EvaluateCfg
-from shotluck.predict import inputs_of, predict
+from shotluck.predict import build_inputs, predict
 from shotluck.features import FrameBank
 from shotluck.text import read_jsonl
 from shotluck.files import write_json
@@ -24,7 +24,7 @@ def one_by_one(model, tok, records, videos, cfg):  # Stock `generate`, nothing k
     out, S = {}, model.config.vision_config.image_size
     with torch.inference_mode():
         for r in records:
-            e, video = inputs_of(r, tok, model, cfg)
+            e, video = build_inputs(r, tok, model, cfg)
             pixels = preprocess(read_frames(Path(videos) / video, [k for s in e.frames for k in s], S), model)
             ids = torch.tensor([e.input_ids])
             x = model.embed(ids, pixel_values=pixels)
@@ -59,13 +59,13 @@ def main(
     cfg = EvaluateCfg(batch=batch, quiet=True)
     bank = FrameBank(m, raw / 'videos')
     predict(m, tok, recs, raw / 'videos', cfg, bank=bank)
-    stored = cfg.but(cache_dir=str(data / 'features'))
+    stored = cfg.replace(cache_dir=str(data / 'features'))
     predict(m, tok, recs, raw / 'videos', stored)
 
     def with_controls():
         mine = FrameBank(m, raw / 'videos')
         return [
-            predict(m, tok, recs, raw / 'videos', cfg.but(control=c), bank=mine) for c in ('none', 'blank', 'other')
+            predict(m, tok, recs, raw / 'videos', cfg.replace(control=c), bank=mine) for c in ('none', 'blank', 'other')
         ][0]
 
     sides = dict(

@@ -341,24 +341,24 @@ LINE = dict(
 
 
 def read_annotations(path):
-    from shotluck.convert import as_llava, as_messages, records_of, units
-    from shotluck.text import dumpb
+    from shotluck.convert import as_llava, as_messages, records_of, expected_units
+    from shotluck.text import to_json_bytes
     from shotluck.split import listed_videos
-    from shotluck.tables import iter_annotations, own_split, source
+    from shotluck.tables import iter_annotations, hashed_split, source_video
 
     listed_videos([path], path.parent)
     for ann in iter_annotations(path):
         rows = list(records_of(ann, LINE))
-        assert len(rows) == len(units(ann)), 'a row for each unit'
+        assert len(rows) == len(expected_units(ann)), 'a row for each unit'
         for _, _, status, reason, rec in rows:
             assert (status == 'ok') == (rec is not None) and (reason or status == 'ok'), (
                 'a record, or a reason why there is none'
             )
             if not rec:
                 continue
-            own_split(rec['video']), source(rec['video'])
+            hashed_split(rec['video']), source_video(rec['video'])
             for made in (rec, as_llava(rec), as_messages(rec)):
-                json.loads(dumpb(made))
+                json.loads(to_json_bytes(made))
             # nothing in it that UTF-8 cannot hold
             json.dumps(rec, ensure_ascii=False, allow_nan=False).encode()
 

@@ -12,7 +12,7 @@ def make(folder, kind):
     import torch
     from safetensors.torch import save_file
     from shotluck.cost import SIGLIP
-    from shotluck.llava import empty_model
+    from shotluck.llava import meta_model
     from shotluck.text import read_json
     from shotluck.files import write_json
     from shotluck.tinyllava import make_config_of
@@ -32,7 +32,7 @@ def make(folder, kind):
     )
     write_json(home / 'config.json', conf)
     write_json(tower / 'config.json', SIGLIP)
-    model = empty_model(make_config_of(conf, SIGLIP, 327))
+    model = meta_model(make_config_of(conf, SIGLIP, 327))
     names = {
         'model.language_model.': 'model.',
         'model.multi_modal_projector.linear_1': 'model.mm_projector.0',

@@ -15,7 +15,7 @@ from shotluck.download import film_dir
 from shotluck.text import read_json
 from shotluck.files import write_json, write_text
 from shotluck.shots import annotated_shots
-from shotluck.storyboard import Storyboard, Told
+from shotluck.storyboard import Storyboard, CaptionedShot
 from shotluck.video import iter_pictures, probe
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()).resolve()
@@ -37,7 +37,7 @@ def storyboard(video: str, **kw):
         keys(k, picture)
     edge = [*info.times.tolist(), info.duration]
     told = [
-        Told(i + 1, *s, edge[s.start], edge[s.end], a, c, keys.best[i][2], keys.best[i][1])
+        CaptionedShot(i + 1, *s, edge[s.start], edge[s.end], a, c, keys.best[i][2], keys.best[i][1])
         for i, (s, a, c) in enumerate(zip(shots, ann['ASR'], ann['captions']))
     ]
     return Storyboard(
@@ -103,7 +103,7 @@ hour = storyboard(
     ],
 )
 hour.shots = [
-    Told(i + 1, 86 * i, 86 * i + 86, 3.6 * i, 3.6 * i + 3.6, s.speech, s.caption, s.thumb, s.key)
+    CaptionedShot(i + 1, 86 * i, 86 * i + 86, 3.6 * i, 3.6 * i + 3.6, s.speech, s.caption, s.thumb, s.key)
     for i in range(1000)
     for s in [hour.shots[i % 20]]
 ]

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from .convert import plain, prompt
-from .files import inside
-from .plan import TooLong, collate, encode, n_frames
 from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from .convert import one_line_text, prompt
+from .files import path_inside
+from .plan import TooLong, collate, encode, frame_budget
 
 # %% ../nbs/30_batches.ipynb #05b-005-_rng
 def _rng(*key):
@@ -80,7 +81,7 @@ class RecordData(torch.utils.data.Dataset):
 
     def _measure(self):
         said = [
-            f"{prompt(dict(r, wording=self.cfg.prompt), True, self.cfg.markers)} {plain(r['conversations'][1]['value'])}"
+            f"{prompt(dict(r, wording=self.cfg.prompt), True, self.cfg.markers)} {one_line_text(r['conversations'][1]['value'])}"
             for r in self.records
         ]
         backend = getattr(self.tokenizer, 'backend_tokenizer', None)
@@ -98,8 +99,8 @@ class RecordData(torch.utils.data.Dataset):
                     self.skipped[r['id']] = ('too_long', str(e))
                     continue
             frames, views = (
-                min(n_frames(r, self.budget), sum(e - s for s, e in r['shots'])),
-                1 if 'videos' in r else self.cfg.shows(r),
+                min(frame_budget(r, self.budget), sum(e - s for s, e in r['shots'])),
+                1 if 'videos' in r else self.cfg.n_views(r),
             )
             self.items += [(i, v) for v in range(views)]
             self.lengths += [min(self.context, words[i] + frames * self.n)] * views
@@ -142,12 +143,12 @@ class RecordData(torch.utils.data.Dataset):
             ).tolist()
         return Sample(e.id, ids, e.labels, e.frames, self.videos(self.records[i]), (i, view))
 
-    def also(self, sample):  # Units that other records of the sample's videos need in this view
+    def sibling_units(self, sample):  # Units that other records of the sample's videos need in this view
         i, view = sample.at
         return [
             u
             for j in self.siblings.get(self.records[i]['video'], ())
-            if j != i and self.cfg.shows(self.records[j]) > view
+            if j != i and self.cfg.n_views(self.records[j]) > view
             for u in self.units(j, view)
         ]
 
@@ -163,7 +164,7 @@ class RecordData(torch.utils.data.Dataset):
         bad = {}
         for v in dict.fromkeys(v for i, _ in self.items for v in self.videos(self.records[i])):
             try:
-                if not inside(videos, v).is_file():
+                if not path_inside(videos, v).is_file():
                     bad[v] = ('missing', f"{Path(videos) / v}: no such file")
             except ValueError as e:
                 bad[v] = ('bad_row', str(e))
@@ -189,7 +190,7 @@ class Batcher:
         out, units = collate(items, self.data.pad), [[(v, tuple(s)) for v, s in zip(e.videos, e.frames)] for e in items]
         seen, bad = self.bank.fetch(
             [u for us in units for u in us],
-            [u for e in items for u in self.data.also(e)] if hasattr(self.bank, 'folder') else (),
+            [u for e in items for u in self.data.sibling_units(e)] if hasattr(self.bank, 'folder') else (),
         )
         bad = {e.id: bad[u] for e, us in zip(items, units) for u in us if u in bad}
         for row, e in zip(out['labels'], items):

@@ -9,8 +9,9 @@ __all__ = ['CONTROLS', 'BASELINES', 'FORMATS', 'FinetuneCfg', 'read_cfg', 'zero_
 from pathlib import Path
 
 from fastcore.basics import store_attr
+
 from .convert import TASKS
-from .errors import settings
+from .errors import settings_of
 from .score import LENGTHS, read_records
 from .text import read_json
 
@@ -144,11 +145,11 @@ class FinetuneCfg:
     def video_dir(self):
         return Path(self.videos or Path(self.data) / 'raw' / 'videos')
 
-    def takes(self, r):  # Is a record among those that `match` and `tasks` ask for?
+    def selects(self, r):  # Is a record among those that `match` and `tasks` ask for?
         words, tasks = tuple(filter(None, self.match.split(','))), list(filter(None, self.tasks.split(',')))
         return r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
 
-    def shows(self, r):  # How many views of a record there are
+    def n_views(self, r):  # How many views of a record there are
         return self.views * max([1] + [n for k, n in self._times.items() if r['task'] == k or r['id'].startswith(k)])
 
 # %% ../nbs/19_configs.ipynb #05-007
@@ -157,7 +158,7 @@ def read_cfg(
     **given,  # Settings that go before it
 ) -> FinetuneCfg:
     "Settings from a file; `ValueError` names a field that is unknown or has the wrong type"
-    own, know = read_json(path), settings(FinetuneCfg())
+    own, know = read_json(path), settings_of(FinetuneCfg())
     if not isinstance(own, dict):
         raise ValueError(f"{path}: wanted an object with settings, got {type(own).__name__}")
     if unknown := [k for k in own if k not in know]:
@@ -251,19 +252,21 @@ class EvaluateCfg:
     def video_dir(self):
         return Path(self.videos or Path(self.data) / 'raw' / 'videos')
 
-    def but(self, **kw):
-        return EvaluateCfg(**{**settings(self), **kw})  # The same settings with changes
+    def replace(self, **kw):
+        return EvaluateCfg(**{**settings_of(self), **kw})  # The same settings with changes
 
     def length(self, task):
         return self.max_tokens or LENGTHS[task]
 
-    def every(self, split=''):
+    def all_records(self, split=''):
         return read_records(Path(self.data) / 'records' / f'{split or self.split}.jsonl')
 
     def records(self, every=None):
         words, tasks = tuple(w for w in self.match.split(',') if w), _names(self.tasks, LENGTHS, 'task')
         return [
-            r for r in every or self.every() if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
+            r
+            for r in every or self.all_records()
+            if r['id'].startswith(words or '') and (not tasks or r['task'] in tasks)
         ][: self.limit or None]
 
 # %% ../nbs/19_configs.ipynb #07-011

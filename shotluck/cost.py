@@ -4,22 +4,23 @@
 
 # %% auto #0
 __all__ = ['SIGLIP', 'SIZES', 'KEEPS', 'BYTES', 'GPUS', 'load_config', 'parameters', 'flops', 'memory', 'describe',
-           'describe_text', 'main', 'cost', 'keeps_features', 'estimated_dtype', 'assumptions']
+           'describe_text', 'main', 'estimate', 'keeps_features', 'estimated_dtype', 'assumptions']
 
 # %% ../nbs/29_cost.ipynb #29-cost-imports
 from pathlib import Path
 
 import torch
+from transformers import LlavaConfig
+
 from .configs import FinetuneCfg, zero_stage
-from .convert import plain, prompt
-from .errors import command, reading
-from .hub import chain_of, find_tower
-from .llava import check_architecture, empty_model, is_matrix, look_at_once
-from .model import adapter_settings, own_config
-from .plan import n_frames
+from .convert import one_line_text, prompt
+from .errors import blaming_file, command
+from .hub import adapter_chain, find_tower
+from .llava import check_architecture, frames_per_pass, is_matrix, meta_model
+from .model import adapter_settings, read_config
+from .plan import frame_budget
 from .text import read_json, read_jsonl
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
-from transformers import LlavaConfig
 
 # %% ../nbs/29_cost.ipynb #04e-005
 SIGLIP = dict(
@@ -89,8 +90,8 @@ def load_config(
     if name in SIZES:
         conf, words = SIZES[name]
         return make_config_of(conf, SIGLIP, words, pool or 1)
-    *adapters, folder = chain_of(name, weights=False)
-    with reading(folder, 'its settings cannot be used'):
+    *adapters, folder = adapter_chain(name, weights=False)
+    with blaming_file(folder, 'its settings cannot be used'):
         for adapter in adapters:
             pool = pool or adapter_settings(adapter)[1].get('pool')
         conf = read_json(folder / 'config.json') if (folder / 'config.json').exists() else {}
@@ -100,14 +101,14 @@ def load_config(
                 conf, tower, load_tokenizer(folder, conf).convert_tokens_to_ids('<image>'), pool or 1
             )
         else:
-            config = own_config(conf, pool)
+            config = read_config(conf, pool)
         check_architecture(config)
     return config
 
 # %% ../nbs/29_cost.ipynb #04e-008
 def parameters(config: LlavaConfig) -> dict:
     "Parameters by part: tower, projector, words (what turns ids into vectors), layers, head (vectors into words; 0 if it is the same matrix), total"
-    m = empty_model(config)
+    m = meta_model(config)
     text, words, n = (
         m.model.language_model,
         m.get_input_embeddings().weight.numel(),
@@ -187,9 +188,7 @@ def flops(
 
 # %% ../nbs/29_cost.ipynb #04e-011
 def _linears(config):  # In and out of each of the language model's matrices
-    return [
-        m.weight.shape for m in empty_model(config).model.language_model.modules() if isinstance(m, torch.nn.Linear)
-    ]
+    return [m.weight.shape for m in meta_model(config).model.language_model.modules() if isinstance(m, torch.nn.Linear)]
 
 # %% ../nbs/29_cost.ipynb #04e-017-_kept
 # Numbers kept for a token and layer: × the width, × the width of the MLP; to them come keys and values
@@ -240,7 +239,7 @@ def memory(
     P, (image, L) = (v.image_size // v.patch_size) ** 2, _tokens(config, frames, text, answer)
     if not train:
         cache = t.num_hidden_layers * 2 * batch * L * _matrix(t)[2] * b
-        look = 0 if cached else min(batch * frames, look_at_once(config)) * _looking(config, b)
+        look = 0 if cached else min(batch * frames, frames_per_pass(config)) * _looking(config, b)
         read = b * batch * L * (2 * t.hidden_size + 3 * t.intermediate_size)
         return _total(weights=p['total'] * b, gradients=0, optimizer=0, activations=max(look, cache + read))
     extra = lora * sum(i + o for o, i in _linears(config)) if lora else 0
@@ -290,7 +289,7 @@ def _averages(config, learnt, optim):  # Numbers that the optimiser keeps
     if optim == 'adamw':
         return 2 * learnt
     return 2 * learnt - sum(
-        w.numel() for n, w in empty_model(config).named_parameters() if is_matrix(n, w) and 'vision_tower' not in n
+        w.numel() for n, w in meta_model(config).named_parameters() if is_matrix(n, w) and 'vision_tower' not in n
     )
 
 # %% ../nbs/29_cost.ipynb #04e-023-describe
@@ -387,7 +386,7 @@ GPUS = dict(
 )
 
 
-def cost(
+def estimate(
     cfg: FinetuneCfg,
     gpus: int = 1,  # That share the work
     gpu: str = 'a100',  # Their kind
@@ -398,9 +397,9 @@ def cost(
     if gpu not in GPUS:
         raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
     config = load_config(cfg.model, cfg.pool or None)
-    model = empty_model(config)
+    model = meta_model(config)
     N = model.tokens_per_frame
-    records = [r for r in read_jsonl(Path(cfg.data) / 'records' / 'train.jsonl') if cfg.takes(r)][: cfg.limit or None]
+    records = [r for r in read_jsonl(Path(cfg.data) / 'records' / 'train.jsonl') if cfg.selects(r)][: cfg.limit or None]
     if not records:
         raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
     context, dtype, cached = (
@@ -413,19 +412,19 @@ def cost(
         return len(prompt(dict(r, wording=cfg.prompt), True, cfg.markers)) / 4
 
     def answer_of(r):
-        return len(plain(r['conversations'][1]['value'])) / 4
+        return len(one_line_text(r['conversations'][1]['value'])) / 4
 
     def frames_of(r):  # As many as fit beside the text, one a shot at least
         fit = int(context - text_of(r) - answer_of(r)) // N
         return max(
-            len(r['shots']), min(n_frames(r, cfg.frames or model.frames), sum(e - s for s, e in r['shots']), fit)
+            len(r['shots']), min(frame_budget(r, cfg.frames or model.frames), sum(e - s for s, e in r['shots']), fit)
         )
 
     # the others are left out of training
     records = [r for r in records if len(r['shots']) * N + answer_of(r) < context]
     if not records:
         raise ValueError(f"no record fits into {context} tokens at {N} a frame: use --pool")
-    times = [cfg.shows(r) for r in records]
+    times = [cfg.n_views(r) for r in records]
     n = sum(times)
 
     def mean(of):
@@ -479,7 +478,7 @@ def estimated_dtype(cfg, gpu) -> str:  # The arithmetic on this kind of GPU
 # %% ../nbs/29_cost.ipynb #05-030
 def assumptions(
     cfg: FinetuneCfg,
-    gpus: int = 1,  # As `cost` takes them
+    gpus: int = 1,  # As `estimate` takes them
     gpu: str = 'a100',
     share: float = 0.35,
 ) -> list:

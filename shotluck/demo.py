@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'WORDS', 'truth_of', 'slot_accuracy', 'story_accuracy', 'chance', 'flipped', 'left_right', 'recalled',
-           'Peak', 'stage', 'bar', 'missed', 'measure', 'storyboards', 'demo', 'table', 'scores_table', 'write_index',
-           'main']
+           'Peak', 'stage', 'claims', 'failed_claims', 'measure', 'storyboards', 'demo', 'table', 'scores_table',
+           'write_index', 'main']
 
 # %% ../nbs/90_demo.ipynb #90-demo-imports
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .errors import command
 from .files import write_json, write_text
-from .pages import data_uri, fill
+from .pages import data_uri, render_page
 from .shapes import OPPOSITE, SLOTS, UNSEEN, read_caption, read_story
 from .text import read_json, read_jsonl
 
@@ -122,7 +122,7 @@ def stage(name: str, seconds: dict, quiet=False):
     seconds[name] = round(time.time() - start, 1)
 
 # %% ../nbs/90_demo.ipynb #08-014-bar
-def bar(r: dict) -> list:  # [(what, value, '≥' or '≤', bound), …]
+def claims(r: dict) -> list:  # [(what, value, '≥' or '≤', bound), …]
     "Every claim of the demo with its bound"
     ch = r['chance']
     least = {
@@ -152,11 +152,11 @@ def bar(r: dict) -> list:  # [(what, value, '≥' or '≤', bound), …]
     return [(k, at(k), '≥', b) for k, b in least.items()] + [(k, at(k), '≤', b) for k, b in most.items()]
 
 # %% ../nbs/90_demo.ipynb #08-014
-def missed(r: dict, part='') -> list:
+def failed_claims(r: dict, part='') -> list:
     "The claims that this run did not meet; `part` is the beginning of a key, or several"
     return [
         f'{k} is {v:.3f}, wanted {s} {b:.3f}'
-        for k, v, s, b in bar(r)
+        for k, v, s, b in claims(r)
         if k.startswith(part) and not (v >= b if s == '≥' else v <= b)
     ]
 
@@ -231,7 +231,7 @@ def storyboards(model, tok, data, out, model_name: str, quiet=False) -> list:
     "Pages of a test video of the shapes and of the Sintel trailer, from annotated shots"
     from shotluck.caption import caption_video
     from shotluck.configs import CaptionCfg
-    from shotluck.convert import plain
+    from shotluck.convert import one_line_text
 
     data, out, made = Path(data), Path(out), []
     lines = {r['video']: r for r in read_jsonl(data / 'shots.jsonl')}
@@ -249,7 +249,7 @@ def storyboards(model, tok, data, out, model_name: str, quiet=False) -> list:
             tok,
             CaptionCfg(model=model_name, shots='annotated', quiet=True),
             shots=[tuple(s) for s in lines[video]['shots']],
-            speech=[plain(a) for a in ann['ASR']],
+            speech=[one_line_text(a) for a in ann['ASR']],
             note=note.get(name, ''),
         )
         write_text(out / name, sb.to_html(os.path.relpath((data / 'raw' / 'videos' / video).resolve(), out.resolve())))
@@ -353,7 +353,7 @@ def table(r: dict):
                 wanted=f'{s} {b:.2f}',
                 met='yes' if (v >= b if s == '≥' else v <= b) else 'NO',
             )
-            for k, v, s, b in bar(r)
+            for k, v, s, b in claims(r)
         ]
     )
 
@@ -376,7 +376,7 @@ def write_index(r: dict, out):
     loss = data_uri((Path(out) / 'nano-shapes' / 'loss.png').read_bytes(), 'png')
     write_text(
         Path(out) / 'index.html',
-        fill(
+        render_page(
             'demo.html',
             rows=table(r).to_dict('records'),
             scores=scores_table(r).to_dict('records'),
@@ -407,6 +407,6 @@ def main(
         f"film shots recalled from their own frames {r['film']['own']:.2f}, from another shot's {r['film']['other']:.2f} (they are in training: a test of memory)"
     )
     print(Path(out).resolve() / 'index.html')
-    for m in missed(r):
+    for m in failed_claims(r):
         print(m, file=sys.stderr)
-    return int(strict and bool(missed(r, ('before', 'controls'))))
+    return int(strict and bool(failed_claims(r, ('before', 'controls'))))

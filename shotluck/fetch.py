@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from .files import hold, inside, same_form, sha256, whole, write_json
+from .files import acquire_lock, atomic_write, normalized_name, path_inside, sha256, write_json
 from .text import read_json
 
 # %% ../nbs/13_fetch.ipynb #00c-005-FetchError
@@ -170,7 +170,7 @@ def fetch(
     "Fetch a file whole: goes on where the last try stopped, checks size and sum; `FetchError` when it cannot be had"
     path = Path(path)
     # another process may be fetching it
-    with hold(path.with_name(f'.{path.name}.lock'), path, wait=3600):
+    with acquire_lock(path.with_name(f'.{path.name}.lock'), path, wait=3600):
         if (
             path.exists()
             and (size is None or path.stat().st_size == size)
@@ -391,7 +391,7 @@ def unpack(
     at, zipped, read = note.get('at', 0), note['zipped'] if note else parts.read(2) == b'\x1f\x8b', 0
     if not note:
         parts.seek(0)
-    names, taken = None if wanted is None else {same_form(w): w for w in wanted}, {}
+    names, taken = None if wanted is None else {normalized_name(w): w for w in wanted}, {}
     # indexed_gzip's errors are OSErrors without a number
     try:
         if zipped:
@@ -453,7 +453,7 @@ def _note(state):  # How far an earlier run was, {} if that is not known
 def _save(f, state, at, zipped, done):  # Note that everything before byte `at` of the tar is unpacked
     need = at
     if zipped:
-        with whole(state / 'index') as p:
+        with atomic_write(state / 'index') as p:
             f.export_index(str(p))
         need = max((c for u, c in f.seek_points() if u <= at), default=0)
     write_json(state / 'state.json', dict(at=at, zipped=zipped))
@@ -464,7 +464,7 @@ def _save(f, state, at, zipped, done):  # Note that everything before byte `at` 
 def _target(
     name, wanted
 ):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
-    words = same_form(name).split('/')
+    words = normalized_name(name).split('/')
     if wanted is None:
         return words[-1]
     return next((wanted[end] for k in range(len(words)) if (end := '/'.join(words[k:])) in wanted), None)
@@ -492,7 +492,7 @@ def _member(tar, m, out, wanted, taken, unnamed, archive):
     if name is None:
         return m.name.rsplit('/', 1)[-1], 'skipped', ''
     try:
-        path = inside(out, name)
+        path = path_inside(out, name)
     except ValueError as e:
         return shown, 'bad_row', str(e)
     if taken.setdefault(name, m.name) != m.name:
@@ -512,6 +512,6 @@ def _member(tar, m, out, wanted, taken, unnamed, archive):
                 f'{name} needs {m.size} bytes, {disk.free} are free; make room and run the same command again',
                 str(out),
             )
-        with whole(path) as p, open(p, 'wb') as w:
+        with atomic_write(path) as p, open(p, 'wb') as w:
             shutil.copyfileobj(tar.extractfile(m), w, 1 << 20)
     return name, 'ok', ''

@@ -15,9 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from tqdm.auto import tqdm
+from transformers import PreTrainedTokenizerFast
+
 from .convert import ASK, SAID
 from .files import sha256
-from .jobs import bulk
+from .jobs import parallel_map
 from .llava import VideoLlava, generate, is_matrix, keeps_state, make_config, preprocess
 from .muon import Muon
 from .plan import NANO_TEMPLATE, collate, encode
@@ -30,15 +35,11 @@ from shotluck.shapes import (
     SPEECH,
     STILL,
     UNSEEN,
-    draw,
-    path,
+    caption_of,
+    draw_frame,
+    motion_path,
     read_caption,
-    tell,
 )
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import nn
-from tqdm.auto import tqdm
-from transformers import PreTrainedTokenizerFast
 
 # %% ../nbs/33_nano.ipynb #04c-005
 QUESTIONS = dict(
@@ -60,7 +61,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         *(s.format(name='') for s in SPEECH),
     ]
     text += [' ' + p for ps in MOTIONS.values() for p in ps] * 4 + [
-        ' ' + tell(STILL, dict(colour=c, form=f, ground=g), None) for (c, f), g in itertools.product(PAIRS, GROUNDS)
+        ' ' + caption_of(STILL, dict(colour=c, form=f, ground=g), None)
+        for (c, f), g in itertools.product(PAIRS, GROUNDS)
     ]
     t = Tokenizer(models.BPE())
     t.pre_tokenizer, t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
@@ -141,8 +143,8 @@ def stills(
         s = dict(zip(('colour', 'form'), pick(pairs)), ground=pick(list(GROUNDS)))
         if rng.random() < nameless:
             s = dict(s, colour=_any_colour(rng), form=pick(FORMS))
-        way = tuple(v[-1:] for v in path(pick(list(MOTIONS)), 2, rng))
-        frames[i] = draw(s, 1, rng, way=way)[0]
+        way = tuple(v[-1:] for v in motion_path(pick(list(MOTIONS)), 2, rng))
+        frames[i] = draw_frame(s, 1, rng, way=way)[0]
         slots.append(dict(s, place=tuple(float(v[0]) for v in way)))
     return frames, slots
 
@@ -154,7 +156,7 @@ def lessons(
     ask = lambda k: ('qa', QUESTIONS[k], slots[k].capitalize() + '.')
     if not isinstance(slots['colour'], str):
         return [ask('form'), ask('form'), ask('ground')]
-    return [('caption', '', tell(STILL, slots, None))] * 4 + [ask(k) for k in QUESTIONS]
+    return [('caption', '', caption_of(STILL, slots, None))] * 4 + [ask(k) for k in QUESTIONS]
 
 # %% ../nbs/33_nano.ipynb #04c-013
 def _targets(slots):
@@ -295,7 +297,7 @@ def pretrain(
 ) -> dict:  # Seed, data hash, minutes, accuracies and the weights' sha256
     "Make `nano`"
     start, parts = time.time(), [(min(1000, pictures - k), [seed, k]) for k in range(0, pictures, 1000)]
-    drawn = [r for _, r in bulk(_stills_part, parts, workers, 300, 'stills', quiet)]
+    drawn = [r for _, r in parallel_map(_stills_part, parts, workers, 300, 'stills', quiet)]
     frames, slots = np.concatenate([f for f, _ in drawn]), [s for _, ss in drawn for s in ss]
     del drawn
     tok = make_tokenizer()

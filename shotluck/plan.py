@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SYSTEM', 'TEMPLATES', 'NANO_TEMPLATE', 'apply_template', 'check_template', 'safe_tokenizer', 'Encoded', 'TooLong',
-           'n_frames', 'as_words', 'encode', 'collate']
+           'frame_budget', 'escape_special_tokens', 'encode', 'collate']
 
 # %% ../nbs/21_plan.ipynb #21-plan-imports
 import re
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from .convert import plain, prompt
-from .errors import because
-from .jobs import supervised
-from .video import sample_idxs
 from transformers import AutoTokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
+
+from .convert import one_line_text, prompt
+from .errors import one_line_reason
+from .jobs import run_supervised
+from .video import sample_idxs
 
 # %% ../nbs/21_plan.ipynb #04-018b1-_render
 SYSTEM = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
@@ -64,11 +65,13 @@ def apply_template(
                 f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected"
             )
         try:
-            text, spans = supervised(
+            text, spans = run_supervised(
                 _render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1 << 29
             )
         except Exception as e:
-            raise ValueError(f"its chat template cannot be used ({type(e).__name__}: {because(e, 200)})") from None
+            raise ValueError(
+                f"its chat template cannot be used ({type(e).__name__}: {one_line_reason(e, 200)})"
+            ) from None
         edges = [0, *(k for span in spans for k in span), len(text)]
         parts = [
             dict(role='assistant' if i % 2 else 'user', content=text[a:b])
@@ -111,7 +114,7 @@ def safe_tokenizer(
     )
     if size > 1 << 28:
         raise ValueError(f"the files of its tokenizer have {size:,} bytes, at most {1 << 28:,} are read")
-    supervised(_try_tokenizer, kind, folder, kw, timeout=120, memory=1 << 32)
+    run_supervised(_try_tokenizer, kind, folder, kw, timeout=120, memory=1 << 32)
     tokenizer = kind.from_pretrained(folder, **kw)
     if words is not None:
         if tokenizer.eos_token is None or tokenizer.pad_token is None:
@@ -139,7 +142,7 @@ class TooLong(ValueError):
     "A record that cannot fit the context even with one frame a shot and no speech"
 
 # %% ../nbs/21_plan.ipynb #04a-008-n_frames
-def n_frames(
+def frame_budget(
     record: dict,  # Whose shots share the budget
     frames: int = 0,  # For one shot; 0: 8
 ) -> int:
@@ -158,12 +161,12 @@ def _special_tokens(tokenizer, size):  # A pattern that finds them; `size` since
     return re.compile('|'.join(map(re.escape, names)))
 
 # %% ../nbs/21_plan.ipynb #04a-008-as_words
-def as_words(
+def escape_special_tokens(
     text: str,  # From data: a caption, speech, a question
     tokenizer,  # Whose special tokens are looked for
 ) -> str:  # The same words, on one line
     "Text in which a special token, such as `</s>` or `<image>`, is spelled apart, so that it stays words and ends or shows nothing"
-    tokens, text = _special_tokens(tokenizer, len(tokenizer)), plain(text)
+    tokens, text = _special_tokens(tokenizer, len(tokenizer)), one_line_text(text)
     while tokens.search(text):
         text = tokens.sub(lambda m: f'{m[0][:-1]} {m[0][-1]}', text)
     return text
@@ -173,12 +176,12 @@ def _tokens(record, answer, tokenizer, speech, markers):
     record = dict(record)
     for k in ('asr', 'told'):
         if record.get(k):
-            record[k] = [as_words(t, tokenizer) for t in record[k]]
+            record[k] = [escape_special_tokens(t, tokenizer) for t in record[k]]
     if record.get('question'):
-        record['question'] = as_words(record['question'], tokenizer)
+        record['question'] = escape_special_tokens(record['question'], tokenizer)
     said = [dict(role='user', content=prompt(record, speech, markers))]
     if answer is not None:
-        said.append(dict(role='assistant', content=as_words(answer, tokenizer)))
+        said.append(dict(role='assistant', content=escape_special_tokens(answer, tokenizer)))
     return apply_template(tokenizer, said)
 
 # %% ../nbs/21_plan.ipynb #04a-009-_first_words
@@ -214,7 +217,7 @@ def encode(
     image = tokenizer.convert_tokens_to_ids('<image>')
     text = record['conversations'][1]['value'] if answer else None
     shots = record['shots']
-    said = [plain(t) for t in record['asr']]
+    said = [one_line_text(t) for t in record['asr']]
 
     def tokens(n_words):  # Ids and mask with so many words of the speech (None: all), an image token for each shot
         asr = said if n_words is None else _first_words(said, n_words)
@@ -233,7 +236,7 @@ def encode(
             raise TooLong(
                 f"{record['id']}: does not fit {context} tokens: {-left(ids)} too many with one frame a shot and no speech"
             )
-    budget = min(n_frames(record, frames), len(shots) + left(ids) // max(tokens_per_frame, 1))
+    budget = min(frame_budget(record, frames), len(shots) + left(ids) // max(tokens_per_frame, 1))
     idxs = sample_idxs(shots, budget, rng)
     input_ids, labels, shot = [], [], 0
     for t, m in zip(ids, mask or [0] * len(ids)):

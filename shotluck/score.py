@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['PROTOCOL', 'PINNED', 'LENGTHS', 'TEXT_MOST', 'METEOR_WORDS', 'JAVA_SECONDS', 'METRICS', 'start_java', 'ptb_tokens',
-           'space_tokens', 'Meteor', 'meteor', 'meteor_stats', 'meteor_eval', 'Coco', 'normal', 'token_f1', 'Answers',
-           'bca', 'distinct', 'Scores', 'answer', 'drawn', 'left_out', 'score', 'describe_interval', 'differences',
-           'paired', 'read_predictions', 'read_records', 'save_scores']
+           'space_tokens', 'Meteor', 'meteor', 'meteor_stats', 'meteor_eval', 'CocoMetrics', 'normalized_answer',
+           'token_f1', 'AnswerMetrics', 'bca_interval', 'distinct', 'Scores', 'reference_of', 'bootstrap_samples',
+           'omitted_values', 'score', 'describe_interval', 'differences', 'paired', 'read_predictions', 'read_records',
+           'save_scores']
 
 # %% ../nbs/18_score.ipynb #18-score-imports
 import json
@@ -22,7 +23,8 @@ from statistics import NormalDist
 
 import numpy as np
 from fastcore.basics import store_attr
-from .files import ids_hash, whole, write_json
+
+from .files import atomic_write, hash_ids, write_json
 from .text import read_jsonl, safe_table
 
 # %% ../nbs/18_score.ipynb #06a-005
@@ -209,7 +211,7 @@ class _Zero(dict):  # A defaultdict that does not keep what it was only asked fo
         return 0.0
 
 # %% ../nbs/18_score.ipynb #06a-012
-class Coco:
+class CocoMetrics:
     "Captions as numbers: `corpus` scores them under any weights, `each` one by one"
 
     names = [
@@ -317,21 +319,21 @@ class Coco:
         )
 
 # %% ../nbs/18_score.ipynb #06a-021-normal
-def normal(text: str) -> list:
+def normalized_answer(text: str) -> list:
     "Words of an answer: lower case, without punctuation and articles"
     return [w for w in re.sub(r'[^\w\s]', '', text.lower()).split() if w not in ('a', 'an', 'the')]
 
 # %% ../nbs/18_score.ipynb #06a-021-token_f1
 def token_f1(said: str, truth: str) -> float:
     "F1 of the words of two answers; two empty ones agree"
-    a, b = Counter(normal(said)), Counter(normal(truth))
+    a, b = Counter(normalized_answer(said)), Counter(normalized_answer(truth))
     if not a or not b:
         return float(a == b)
     return 2 * (a & b).total() / (a.total() + b.total())
 
 # %% ../nbs/18_score.ipynb #06a-021
-class Answers:
-    "Answers to questions as numbers, with the same methods as `Coco`"
+class AnswerMetrics:
+    "Answers to questions as numbers, with the same methods as `CocoMetrics`"
 
     names = ['exact match', 'token F1', 'words']
     main = 'token F1'
@@ -339,7 +341,14 @@ class Answers:
     def __init__(self, refs: dict, preds: dict):  # id -> text, the same ids
         self.ids, self.tokens = list(refs), [preds[i].lower().split() for i in refs]
         self.rows = np.array(
-            [[normal(preds[i]) == normal(refs[i]), token_f1(preds[i], refs[i]), len(preds[i].split())] for i in refs],
+            [
+                [
+                    normalized_answer(preds[i]) == normalized_answer(refs[i]),
+                    token_f1(preds[i], refs[i]),
+                    len(preds[i].split()),
+                ]
+                for i in refs
+            ],
             dtype=float,
         )
 
@@ -351,7 +360,7 @@ class Answers:
         return self.rows
 
 # %% ../nbs/18_score.ipynb #06a-023b
-def bca(
+def bca_interval(
     draws: np.ndarray,  # B M: scores of the samples
     value: np.ndarray,  # M: of the set as it is
     left: np.ndarray,  # V M: with one video left out each time
@@ -393,9 +402,9 @@ class Scores:
     "`table` (metric, value, low, high, n, N, task, ids), `each` record's scores, and which records they are"
 
     def __init__(self, table, each, ids, parts, total, metric='coco', unfinished=None):
-        # parts: task -> (`Coco` or `Answers`, number of each record's video); total: task -> records there are; unfinished: task -> share of answers without an end
+        # parts: task -> (`CocoMetrics` or `AnswerMetrics`, number of each record's video); total: task -> records there are; unfinished: task -> share of answers without an end
         store_attr()
-        self.hash, self.html = ids_hash(ids), None
+        self.hash, self.html = hash_ids(ids), None
         # row -> {id: why it could not be shown to the model}, and notes: from `evaluate`
         self.failed, self.left_out = {}, []
         self.pinned = {t: metric == 'coco' and PINNED.get(t) == h for t, h in zip(table.task, table.ids)}
@@ -481,7 +490,7 @@ def _checked(predictions, records, partial):  # The records to score
             f"{len(extra)} predictions have no record{f' (such as {_short(extra[0])})' if extra else ''}; score exactly the records you predicted"
         )
     for r in records:
-        said, ref = predictions[r['id']], answer(r)
+        said, ref = predictions[r['id']], reference_of(r)
         if not isinstance(said, str):
             raise ValueError(f"{r['id']}: a prediction is text, this is {type(said).__name__}")
         if not isinstance(ref, str) or not ref.strip():
@@ -496,7 +505,7 @@ def _checked(predictions, records, partial):  # The records to score
 METRICS = {'coco': ptb_tokens, 'nlg-eval': space_tokens}  # How words are cut
 
 
-def answer(record: dict):
+def reference_of(record: dict):
     "The reference of a record, None if it has none"
     try:
         return record['conversations'][1]['value']
@@ -504,8 +513,8 @@ def answer(record: dict):
         return None
 
 # %% ../nbs/18_score.ipynb #06a-025-drawn
-def drawn(
-    part,  # `Coco` or `Answers`
+def bootstrap_samples(
+    part,  # `CocoMetrics` or `AnswerMetrics`
     which,  # For each record the number of its video, 0 up
     draws: int,
     seed: int,  # The same seed and videos give the same draws, so that runs can be paired
@@ -520,8 +529,8 @@ def drawn(
     )
 
 # %% ../nbs/18_score.ipynb #06a-025-left_out
-def left_out(
-    part,  # `Coco` or `Answers`
+def omitted_values(
+    part,  # `CocoMetrics` or `AnswerMetrics`
     which,  # For each record the number of its video, 0 up
 ) -> np.ndarray:  # V M
     "Scores with one video left out each time"
@@ -534,7 +543,7 @@ def left_out(
 def _intervals(part, which, draws, seed, value):  # 2 M, NaN where there is none
     if not draws or which.max() == 0:
         return np.full((2, len(value)), np.nan)
-    return bca(drawn(part, which, draws, seed), value, left_out(part, which))
+    return bca_interval(bootstrap_samples(part, which, draws, seed), value, omitted_values(part, which))
 
 # %% ../nbs/18_score.ipynb #06a-025
 def score(
@@ -556,8 +565,8 @@ def score(
     rows, each, parts, cut = [], {}, {}, {}
     for task in dict.fromkeys(r['task'] for r in records):
         some = [r for r in records if r['task'] == task]
-        refs = {r['id']: answer(r) for r in some}
-        m = Answers(refs, predictions) if task == 'qa' else Coco(refs, predictions, METRICS[metric])
+        refs = {r['id']: reference_of(r) for r in some}
+        m = AnswerMetrics(refs, predictions) if task == 'qa' else CocoMetrics(refs, predictions, METRICS[metric])
         which = np.unique([str(r.get('video') or r['id'].split('/')[0]) for r in some], return_inverse=True)[1]
         value = m.corpus()[0]
         low, high = _intervals(m, which, draws, seed, value)
@@ -566,7 +575,7 @@ def score(
             *([] if task == 'qa' else [(f'distinct-{n}', *distinct(m.tokens, n, which)) for n in (1, 2)]),
         ]
         rows += [
-            dict(metric=n, value=v, low=l, high=h, n=len(some), N=total[task], task=task, ids=ids_hash(m.ids))
+            dict(metric=n, value=v, low=l, high=h, n=len(some), N=total[task], task=task, ids=hash_ids(m.ids))
             for n, v, l, h in got
         ]
         each.update({i: dict(zip(m.names, e)) for i, e in zip(m.ids, m.each().tolist())})
@@ -621,8 +630,10 @@ def differences(
     u, v, videos = x.corpus()[0], y.corpus()[0], which.max() + 1
     low, high = np.full((2, len(u)), np.nan)
     if draws and videos > 1:
-        low, high = bca(
-            drawn(y, which, draws, seed) - drawn(x, which, draws, seed), v - u, left_out(y, which) - left_out(x, which)
+        low, high = bca_interval(
+            bootstrap_samples(y, which, draws, seed) - bootstrap_samples(x, which, draws, seed),
+            v - u,
+            omitted_values(y, which) - omitted_values(x, which),
         )
     return pd.DataFrame(
         [
@@ -672,7 +683,7 @@ def read_records(path) -> list:
 # %% ../nbs/18_score.ipynb #06a-035
 def save_scores(scores: Scores, out, how: dict):
     "scores.csv and scores.json; where there is no interval, null"
-    with whole(Path(out) / 'scores.csv') as p:
+    with atomic_write(Path(out) / 'scores.csv') as p:
         safe_table(scores.table).to_csv(p, index=False)
     write_json(
         Path(out) / 'scores.json',

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'GROUNDS', 'FORMS', 'MOTIONS', 'OPPOSITE', 'NAMES', 'SLOTS', 'UNSEEN', 'PAIRS', 'SPEECH', 'CAPTIONS',
-           'CLAUSE', 'STILL', 'FPS', 'tell', 'tell_story', 'read_caption', 'read_story', 'path', 'draw', 'plan', 'film',
-           'make_shapes']
+           'CLAUSE', 'STILL', 'FPS', 'caption_of', 'summary_of', 'read_caption', 'read_story', 'motion_path',
+           'draw_frame', 'plan_video', 'render_video', 'make_shapes']
 
 # %% ../nbs/12_shapes.ipynb #12-shapes-imports
 import random
@@ -14,8 +14,9 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from .files import whole, write_json
-from .jobs import bulk
+
+from .files import atomic_write, write_json
+from .jobs import parallel_map
 from .text import read_json
 from .video import write_video
 
@@ -70,7 +71,7 @@ CLAUSE = '{name}, {a} {colour} {form}, {motion}'
 STILL = '{A} {colour} {form} over a {ground} background.'
 
 
-def tell(
+def caption_of(
     template: str,  # One of the templates above
     slots: dict,  # The value of each slot
     rng,  # Chooses among the phrasings of a motion
@@ -87,10 +88,10 @@ def tell(
     )
 
 # %% ../nbs/12_shapes.ipynb #00b-006
-def tell_story(shots: list, rng) -> str:
+def summary_of(shots: list, rng) -> str:
     "A summary: all shots in order, `First …; then …; finally …`"
     lead = ['First ', *['then '] * (len(shots) - 2), 'finally ']
-    return '; '.join(l + tell(CLAUSE, s, rng) for l, s in zip(lead, shots)) + '.'
+    return '; '.join(l + caption_of(CLAUSE, s, rng) for l, s in zip(lead, shots)) + '.'
 
 # %% ../nbs/12_shapes.ipynb #00b-009-_alt
 def _alt(xs):
@@ -121,14 +122,14 @@ def _slots(m):
 def read_caption(
     text: str,  # A caption, from anywhere
 ) -> dict:  # Slot values; None if the grammar cannot read all of it
-    "The inverse of `tell`"
+    "The inverse of `caption_of`"
     return next((_slots(m) for r in _captions if (m := r.fullmatch(text.strip()))), None)
 
 # %% ../nbs/12_shapes.ipynb #00b-009
 def read_story(
     text: str,  # A summary, from anywhere
 ) -> list:  # Slot values of each shot; None if the grammar cannot read all of it
-    "The inverse of `tell_story`"
+    "The inverse of `summary_of`"
     parts = text.strip().removesuffix('.').split('; ')
     leads = ['First ', *['then '] * (len(parts) - 2), 'finally ']
     if len(parts) < 2 or not text.strip().endswith('.') or not all(p.startswith(l) for p, l in zip(parts, leads)):
@@ -159,7 +160,7 @@ def _texture(rng, ground, size):
     return np.array(GROUNDS[ground]) + rng.uniform(-14, 14, 3) + (waves + blocks)[..., None]
 
 # %% ../nbs/12_shapes.ipynb #00b-014-path
-def path(
+def motion_path(
     motion: str,  # One of the motions
     T: int,  # Frames
     rng,  # numpy Generator
@@ -185,15 +186,15 @@ def path(
     return x, y, np.full(T, r)
 
 # %% ../nbs/12_shapes.ipynb #00b-014
-def draw(
+def draw_frame(
     slots: dict,  # colour (a name or an RGB triple), form, motion, ground
     T: int,  # Frames
     rng,  # numpy Generator
     size: int = 96,  # Side, pixels, a multiple of 8
-    way: tuple = None,  # x, y and radius in each frame; None: a random `path` of this motion
+    way: tuple = None,  # x, y and radius in each frame; None: a random `motion_path` of this motion
 ) -> np.ndarray:  # uint8 [T, size, size, 3]
     "One shot: a shape that moves over a noisy, textured ground"
-    X, Y, R = (v[:, None, None] for v in way or path(slots['motion'], T, rng, size))
+    X, Y, R = (v[:, None, None] for v in way or motion_path(slots['motion'], T, rng, size))
     yy, xx = np.mgrid[:size, :size] + 0.5
     ground, tilt = _texture(rng, slots['ground'], size), rng.uniform(-0.25, 0.25)
     x = np.cos(tilt) * (xx - X) + np.sin(tilt) * (yy - Y)
@@ -206,7 +207,7 @@ def draw(
 FPS = 12
 
 
-def plan(
+def plan_video(
     split: str,  # train, val or test: unseen pairs appear in test only
     i: int,  # Number of the video in its split
     seed: int,  # The same seed gives the same world
@@ -229,24 +230,24 @@ def plan(
         n = rng.randint(FPS, 2 * FPS)
         names.append(f'{clip}_{at}_{at + n - 1}.mp4')  # Shot2Story's end frames are included
         at += n
-    said = [tell(rng.choice(SPEECH), s, rng) for s in shots]
+    said = [caption_of(rng.choice(SPEECH), s, rng) for s in shots]
     return dict(
         video=f'{clip}.mp4',
         image_id=f'{clip}.mp4',
         id=i,
-        whole_caption=tell_story(shots, rng),
+        whole_caption=summary_of(shots, rng),
         whole_ASR=' '.join(said),
         nvid=len(shots),
         video_names=names,
         audio_captions=[''] * len(shots),
-        captions=[tell(rng.choice(CAPTIONS), s, rng) for s in shots],
+        captions=[caption_of(rng.choice(CAPTIONS), s, rng) for s in shots],
         ASR=said,
         slots=shots,
     )
 
 # %% ../nbs/12_shapes.ipynb #00b-018-film
-def film(
-    plan: dict,  # From `plan`
+def render_video(
+    plan: dict,  # From `plan_video`
     path,  # File to write
     seed: int,  # Of places, sizes, speeds and noise
 ):
@@ -255,16 +256,16 @@ def film(
     frames, sound = [], []
     for s, name in zip(plan['slots'], plan['video_names']):
         start, end = map(int, name.removesuffix('.mp4').split('_')[-2:])
-        frames.append(draw(s, end - start + 1, rng))
+        frames.append(draw_frame(s, end - start + 1, rng))
         sound.append(
             0.1 * np.sin(2 * np.pi * rng.uniform(200, 600) * np.arange((end - start + 1) * 16000 // FPS) / 16000)
         )
-    with whole(path) as p:
+    with atomic_write(path) as p:
         write_video(p, np.concatenate(frames), FPS, np.concatenate(sound))
 
 # %% ../nbs/12_shapes.ipynb #00b-018
 def _film(job):
-    film(*job)
+    render_video(*job)
 
 # %% ../nbs/12_shapes.ipynb #00b-020
 def make_shapes(
@@ -280,7 +281,7 @@ def make_shapes(
     raw = Path(data) / 'raw'
     jobs = []
     for split, n in dict(train=train, val=val, test=test).items():
-        plans = [plan(split, i, seed) for i in range(n)]
+        plans = [plan_video(split, i, seed) for i in range(n)]
         rows = [{k: v for k, v in p.items() if k != 'slots'} for p in plans]
         table = raw / 'annotations' / f'shapes_{split}.json'
         old = {r['video']: r for r in read_json(table)} if table.exists() else {}
@@ -292,7 +293,7 @@ def make_shapes(
             if not f.exists():
                 jobs.append((p, f, seed))
         write_json(table, rows)
-    for (p, *_), r in bulk(_film, jobs, workers, desc='shapes', quiet=quiet):
+    for (p, *_), r in parallel_map(_film, jobs, workers, desc='shapes', quiet=quiet):
         if isinstance(r, Exception):
             raise OSError(f"{p['video']} could not be made: {r}")
     return len(jobs)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from pysubs2 import SSAFile
 from pysubs2.exceptions import Pysubs2Error
-from .jobs import supervised_iter
+
+from .jobs import iter_supervised
 from .text import TextReader
 from .video import iter_sound
 
@@ -180,7 +181,7 @@ def transcribe(
 ) -> list:  # [(from, to, word), …], seconds of the video
     "Every word of the sound track and when it is said"
     words = []
-    for t0, x in supervised_iter(iter_sound, path, seconds):
+    for t0, x in iter_supervised(iter_sound, path, seconds):
         words += [(t0 + a, t0 + b, w) for a, b, w in transcriber(x)]
         if watch:
             watch(t0 + len(x) / 16000)
