@@ -1,14 +1,26 @@
 "A made collection of broken files and rows, and runs killed at random: python bench/bad_files.py [kills]"
 
-import csv, hashlib, json, os, pickle, random, shutil, signal, subprocess, sys, tempfile, time
+import csv
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from collections import Counter
 from pathlib import Path
+
 import numpy as np
+
 from shotluck.convert import convert, expected_units
-from shotluck.text import read_jsonl
-from shotluck.files import write_json, ffmpeg_exe
+from shotluck.files import ffmpeg_exe, write_json
 from shotluck.split import split
-from shotluck.tables import iter_annotations, read_split_info, read_meta
+from shotluck.tables import iter_annotations
+from shotluck.text import read_jsonl
 from shotluck.video import write_video
 
 

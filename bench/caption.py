@@ -2,7 +2,14 @@
 
 CPU time, user and system, of whole processes; both sides in turns. The film is the 52 s trailer that comes with the package; the long videos are one made minute, repeated without encoding it again."""
 
-import json, os, resource, statistics, subprocess, sys, tempfile, time
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 
@@ -14,10 +21,16 @@ def cpu(who=resource.RUSAGE_SELF):
 def one(video, out):
     "In a process of its own: caption one video, with CPU seconds and the peak of memory by part"
     start = cpu()
-    import jinja2, scenedetect, PIL.Image, tqdm.auto  # what is otherwise imported on first use
-    import shotluck.evaluate, shotluck.finetune, shotluck.model
-    from shotluck.configs import CaptionCfg
+    import jinja2
+    import PIL.Image
+    import scenedetect
+    import tqdm.auto  # what is otherwise imported on first use
+
+    import shotluck.evaluate
+    import shotluck.finetune
+    import shotluck.model
     from shotluck.caption import caption_file
+    from shotluck.configs import CaptionCfg
     from shotluck.llava import VideoLlava
 
     model, tok = shotluck.model.load_model('nano')
@@ -78,10 +91,10 @@ def command(*args):
 
 def main(repeats: int = 5, minutes=(1, 5, 15, 60, 120)):
     from machine import machine, root
+
     from shotluck.download import film_dir
-    from shotluck.files import write_json
-    from shotluck.shapes import render_video, plan_video
-    from shotluck.files import ffmpeg_exe
+    from shotluck.files import ffmpeg_exe, write_json
+    from shotluck.shapes import plan_video, render_video
 
     film_, theirs, mine, bare = Path(film_dir()) / 'sintel_trailer_360p.mp4', [], [], []
     for i in range(repeats):
@@ -90,8 +103,11 @@ def main(repeats: int = 5, minutes=(1, 5, 15, 60, 120)):
         bare.append(command('version')[0])
         mine.append(ours(film_))
         print(f"{i}: PySceneDetect {t:.1f} s ({n} images), ours {mine[-1]}", flush=True)
-    mid = lambda xs: (round(statistics.median(xs), 2), round(min(xs), 2), round(max(xs), 2))
-    rest, whole = [m['rest'] for m in mine], [a for a in theirs]
+
+    def mid(xs):
+        return (round(statistics.median(xs), 2), round(min(xs), 2), round(max(xs), 2))
+
+    rest = [m["rest"] for m in mine]
     rows = [
         dict(zip(('what', 'median', 'lowest', 'highest'), (what, *mid(xs))))
         for what, xs in {

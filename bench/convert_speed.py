@@ -1,8 +1,18 @@
 "Convert on made annotations of Shot2Story's size, against plain json.load and json.dump: python bench/convert_speed.py [20000 43000 134000]"
 
-import json, os, platform, random, resource, subprocess, sys, tempfile, threading, time
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+
 import psutil
+
 from shotluck.files import write_json, write_jsonl
 
 WORDS = 'a man in the red shirt walks over to his car and then talks with an old woman who holds the white dog while music plays behind them'.split()
@@ -106,7 +116,10 @@ def step(name, d):  # in a process of its own
 
 
 def probing(n=200):  # CPU of probing, which the others do without: copies of a made clip of 16 s
-    import shutil, numpy as np
+    import shutil
+
+    import numpy as np
+
     from shotluck.split import describe_video
     from shotluck.video import write_video
 

@@ -1,7 +1,13 @@
 "Compare what `shotluck-describe` says with what is so: python bench/describe.py [--case NAME]"
 
-import gc, json, os, subprocess, sys, threading, time
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
+
 import torch
 from fastcore.script import call_parse
 
@@ -41,7 +47,7 @@ cases = dict(
 
 
 def anon(pid='self'):  # Bytes in memory that no file stands behind
-    return next(int(l.split()[1]) * 1024 for l in open(f'/proc/{pid}/status') if l.startswith('RssAnon'))
+    return next(int(line.split()[1]) * 1024 for line in open(f'/proc/{pid}/status') if line.startswith('RssAnon'))
 
 
 class Peak:
@@ -137,8 +143,8 @@ def main(
     case: str = '',  # One case, as model/kind; else all of them; rows of others are kept, with the formula's new values
     inside: int = 0,  # Measure it in this process?
 ):
-    from shotluck.text import read_json
     from shotluck.files import write_json
+    from shotluck.text import read_json
 
     if inside:
         return print(run(*case.split('/')))
@@ -146,18 +152,18 @@ def main(
     kept = {(r['model'], r['case']): r['measured_mb'] for r in read_json(path)['rows']} if path.exists() else {}
     # freed blocks go back, so that the peak is what was in use
     env = os.environ | dict(MALLOC_MMAP_THRESHOLD_='1048576', MALLOC_TRIM_THRESHOLD_='1048576')
-    for m, k in (
-        [case.split('/')]
-        if case
-        else [(m, k) for m in models for k in (cases if m == 'llama' else ('caption', 'train', 'batch'))]
-    ):
+    wanted = [case.split('/')] if case else []
+    if not case:
+        for model in models:
+            wanted += [(model, k) for k in (cases if model == 'llama' else ('caption', 'train', 'batch'))]
+    for model, k in wanted:
         out = subprocess.run(
-            [sys.executable, __file__, '--case', f'{m}/{k}', '--inside', '1'],
+            [sys.executable, __file__, '--case', f'{model}/{k}', '--inside', '1'],
             env=env,
             stdout=subprocess.PIPE,
             check=True,
         ).stdout
-        kept[m, k] = round(int(out.splitlines()[-1]) / 1e6)
+        kept[model, k] = round(int(out.splitlines()[-1]) / 1e6)
     rows = [row(m, k, mb) for (m, k), mb in kept.items()]
     for r in rows:
         print(r['model'], r['case'], r['formula_mb'], r['measured_mb'], r['ratio'])

@@ -2,21 +2,26 @@
 `cold` has to decode and to run the tower; `disk` finds what an earlier run left in --cache_dir, `cached` what another control of the same run left in memory.
 `with controls` is a whole evaluation as shotluck-evaluate --controls blank,other does it, from cold, against three stock passes."""
 
-import os, platform, subprocess, tempfile, time
+import os
+import platform
+import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 import torch
 from fastcore.script import call_parse
-from shotluck.convert import convert
+
 from shotluck.configs import EvaluateCfg
-from shotluck.predict import build_inputs, predict
+from shotluck.convert import convert
 from shotluck.features import FrameBank
-from shotluck.text import read_jsonl
 from shotluck.files import write_json
-from shotluck.model import load_model
 from shotluck.llava import preprocess
+from shotluck.model import load_model
+from shotluck.predict import build_inputs, predict
 from shotluck.shapes import make_shapes
 from shotluck.split import split
+from shotluck.text import read_jsonl
 from shotluck.video import read_frames
 
 

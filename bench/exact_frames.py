@@ -1,8 +1,13 @@
 "Are the frames read exactly those asked for? Numbered frames in every codec and container trick: python bench/exact_frames.py"
 
-import subprocess, sys, tempfile
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-import decord, numpy as np
+
+import decord
+import numpy as np
+
 from shotluck.files import ffmpeg_exe, write_json
 from shotluck.video import _pad, probe, read_frames, write_video
 
@@ -47,8 +52,8 @@ def seconds(path):  # of the frames that ffmpeg shows, from the first on
         capture_output=True,
         text=True,
     ).stdout.splitlines()
-    num, den = map(int, next(l for l in text if l.startswith('#tb')).split()[-1].split('/'))
-    times = np.array([int(l.split(',')[2]) for l in text if l[0] != '#']) * num / den
+    num, den = map(int, next(line for line in text if line.startswith('#tb')).split()[-1].split('/'))
+    times = np.array([int(line.split(',')[2]) for line in text if line[0] != '#']) * num / den
     return times - times[0]
 
 
@@ -221,7 +226,7 @@ for name, args in [*kinds.items(), *derived.items(), *joined.items()]:
                 *(args[2:-1] if args[0] == '-ss' else args[:-1]),
                 out,
             )
-    except subprocess.CalledProcessError as e:
+    except subprocess.CalledProcessError:
         rows.append(dict(kind=name, made=False))
         print(name, 'could not be made')
         continue

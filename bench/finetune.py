@@ -3,21 +3,30 @@
 speed: a small model proportioned like 1.5b at 8 frames x 81 tokens, videos of four shots, 640x360, 3 epochs, same batches, workers (none: decoding is part of the step) and threads; memory: peak at a 32k vocabulary and 1,300 tokens a record;
 processes: 2 processes against 1 from filled features, one thread each; first: seconds to the first step on 20,000 records; order: cost of an epoch's order and of the cache a record, 1k to 100k records"""
 
-import json, os, subprocess, sys, tempfile, time
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from functools import partial
 from pathlib import Path
-import numpy as np, pandas as pd, torch
-from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
-from shotluck.batches import Batcher, Order, RecordData
+
+import numpy as np
+import pandas as pd
+import torch
 from safetensors.torch import save_file
-from shotluck.features import DiskBank, Pixels
-from shotluck.cost import flops
-from shotluck.text import read_json
-from shotluck.files import write_json, write_jsonl
+from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
+
+from shotluck.batches import Batcher, Order, RecordData
 from shotluck.configs import FinetuneCfg
+from shotluck.cost import flops
+from shotluck.features import DiskBank, Pixels
+from shotluck.files import write_json, write_jsonl
 from shotluck.finetune import finetune, save_model
 from shotluck.llava import VideoLlava, make_config, preprocess
 from shotluck.model import load_model
+from shotluck.text import read_json
 from shotluck.video import write_video
 
 root = Path(__file__).resolve().parent.parent
@@ -155,7 +164,7 @@ def stock(cfg, steps=-1, decoded=False):
     model = LlavaForConditionalGeneration(own.config)
     model.load_state_dict(own.state_dict())
     model.model.vision_tower.requires_grad_(False)
-    rows = [json.loads(l) for l in open(Path(cfg.data) / 'records/train.jsonl')]
+    rows = [json.loads(line) for line in open(Path(cfg.data) / 'records/train.jsonl')]
     data = RecordData(rows, own, tok, cfg)
     data.video_dir = cfg.video_dir
     per, clock, bank = -(-len(data) // cfg.batch), Clock(), (Decoded if decoded else Pixels)(own, cfg.video_dir)
@@ -201,7 +210,8 @@ def stock(cfg, steps=-1, decoded=False):
 
 
 def ours(cfg):
-    import shotluck.finetune as f, shotluck.trainer as tr
+    import shotluck.finetune as f
+    import shotluck.trainer as tr
 
     clock, init = Clock(), tr.VideoTrainer.__init__
 
@@ -302,7 +312,10 @@ def speed(tmp, videos=16, seconds=10):
         if name == 'any length in a batch':
             rows[name].pop('largest_difference')  # other batches
         print(name, rows[name], flush=True)
-    later = lambda name: float(np.mean(rows[name]['each_epoch'][1:]))
+
+    def later(name):
+        return float(np.mean(rows[name]['each_epoch'][1:]))
+
     step, bare = (n * EPOCHS / rows[k]['samples_per_s'] for k in ('stock', 'stock, decoded before'))
     keep(
         'speed',
@@ -448,7 +461,7 @@ def memory(tmp):
             raise SystemExit(r.stderr[-3000:])
         rows[side] = json.loads(r.stdout.splitlines()[-1])
     data = RecordData(
-        [json.loads(l) for l in open(tmp / 'data/records/train.jsonl')],
+        [json.loads(line) for line in open(tmp / 'data/records/train.jsonl')],
         *load_model(tmp / 'model', device='cpu'),
         FinetuneCfg(frames=14),
     )

@@ -2,14 +2,24 @@
 Batches of any records: those of like length depend on how a step's records are shared out, which is what differs here.
 python bench/finetune_parallel.py [--only 'nano: ZeRO;phi: DDP'] [--steps 20]; writes bench/finetune_parallel.json, run by run"""
 
-import argparse, os, shutil, subprocess, sys, tempfile, time
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
-import pandas as pd, psutil, torch
+
+import pandas as pd
+import psutil
+import torch
+
 from shotluck.convert import convert
 from shotluck.download import download
-from shotluck.text import read_json
 from shotluck.files import write_json
 from shotluck.split import split
+from shotluck.text import read_json
 
 root = Path(__file__).resolve().parent.parent
 p = argparse.ArgumentParser()
@@ -30,44 +40,49 @@ def run(name, model, procs=1, batch=4, kill=0, extra=(), then=None):
     "Train in `procs` processes; `kill`: SIGKILL after so many whole steps, then start again, in `then` processes if told. Losses, and seconds"
     out = tmp / f"{name}-{Path(model).name}"
     shutil.rmtree(out, ignore_errors=True)
-    start = lambda procs: (
-        [sys.executable]
-        if not procs
-        else [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs)]
-    )
-    cmd = lambda procs, batch: [
-        *start(procs),
-        str(root / 'scripts/train.py'),
-        '--model',
-        str(model),
-        '--data',
-        str(data),
-        '--out',
-        str(out),
-        '--batch',
-        str(batch),
-        '--max_steps',
-        str(a.steps),
-        '--epochs',
-        '9',
-        '--match',
-        'shapes',
-        '--any_length',
-        '--lr',
-        '2e-4',
-        '--frames',
-        '2',
-        '--schedule',
-        'constant',
-        '--device',
-        'cpu',
-        '--quiet',
-        '--cache',
-        'disk',
-        '--cache_dir',
-        str(tmp / f'features-{name}'),
-        *extra,
-    ]
+
+    def start(procs):
+        return (
+            [sys.executable]
+            if not procs
+            else [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(procs)]
+        )
+
+    def cmd(procs, batch):
+        return [
+            *start(procs),
+            str(root / 'scripts/train.py'),
+            '--model',
+            str(model),
+            '--data',
+            str(data),
+            '--out',
+            str(out),
+            '--batch',
+            str(batch),
+            '--max_steps',
+            str(a.steps),
+            '--epochs',
+            '9',
+            '--match',
+            'shapes',
+            '--any_length',
+            '--lr',
+            '2e-4',
+            '--frames',
+            '2',
+            '--schedule',
+            'constant',
+            '--device',
+            'cpu',
+            '--quiet',
+            '--cache',
+            'disk',
+            '--cache_dir',
+            str(tmp / f'features-{name}'),
+            *extra,
+        ]
+
     env, t = (
         dict(
             os.environ,
@@ -132,7 +147,12 @@ def still(folder):  # The same checkpoint without dropout, whose draws would dif
 
 
 models['phi'] = still(models['phi'])
-zero = lambda k: ('--deepspeed', str(root / f'scripts/zero{k}.json'))
+
+
+def zero(k):
+    return ('--deepspeed', str(root / f'scripts/zero{k}.json'))
+
+
 save = ('--save_steps', '4')
 cases = {}
 for m, path in models.items():

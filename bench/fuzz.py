@@ -6,14 +6,23 @@
 A format is a strategy of bytes and a function that reads a file: add it to FORMATS, and to a notebook's tests as `fuzz('name', 2)`.
 """
 
-import json, pickle, random, re, sys, tempfile, time, tracemalloc
+import json
+import pickle
+import random
+import re
+import sys
+import tempfile
+import time
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Callable, NamedTuple
 
 import numpy as np
 from fastcore.script import call_parse
-from hypothesis import HealthCheck, Phase, given, seed as seeded, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
 
 SLOW = 3.0  # seconds of the processor that a file of some kilobytes may take
 LARGE = 400_000_000  # bytes that it may take
@@ -341,10 +350,10 @@ LINE = dict(
 
 
 def read_annotations(path):
-    from shotluck.convert import as_llava, as_messages, records_of, expected_units
-    from shotluck.text import to_json_bytes
+    from shotluck.convert import as_llava, as_messages, expected_units, records_of
     from shotluck.split import listed_videos
-    from shotluck.tables import iter_annotations, hashed_split, source_video
+    from shotluck.tables import hashed_split, iter_annotations, source_video
+    from shotluck.text import to_json_bytes
 
     listed_videos([path], path.parent)
     for ann in iter_annotations(path):
@@ -416,7 +425,9 @@ def read_adapter(path):
 def read_listing(path):  # What a server answers when it is asked for the files of a repo
     from contextlib import contextmanager
     from unittest.mock import patch
+
     from huggingface_hub import constants
+
     from shotluck.download import archives, hub_files
 
     @contextmanager
@@ -562,6 +573,7 @@ def main(
     "Fuzz the readers; writes bench/fuzz.json if all formats were read for a minute at least"
     sys.path.insert(0, str(Path(__file__).parent))
     from machine import machine
+
     from shotluck.files import write_json
 
     rows = []

@@ -1,11 +1,16 @@
 "Prove the hub's calls against a loopback server with its layout, through HF_ENDPOINT: python bench/hub.py"
 
-import json, os, subprocess, sys, tempfile, time
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / 'nbs' / 'fixtures'))
-from loopback_hub import loopback_hub
+from loopback_hub import loopback_hub  # noqa: E402
 
 
 def call(code, **env):

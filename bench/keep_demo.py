@@ -1,10 +1,12 @@
 "Keep the demo's numbers for the README, with machine and commit: python bench/keep_demo.py"
 
 import sys
+
 import torch
 from machine import git, machine, root
-from shotluck.text import read_json
+
 from shotluck.files import write_json
+from shotluck.text import read_json
 
 if changed := git('status', '--porcelain', '--untracked-files=no'):
     sys.exit(f"commit first, so that the numbers belong to a commit:\n{changed}")

@@ -9,7 +9,20 @@ The others are forked from one process that has imported all, so that kills fall
 Disks of a few kilobytes are tmpfs mounts, which only root may make: without that permission these trials are left out, and said so.
 """
 
-import faulthandler, io, json, os, random, re, shutil, signal, subprocess, sys, tarfile, tempfile, threading, time
+import faulthandler
+import io
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +30,13 @@ import pandas as pd
 import tqdm.auto
 from fastcore.script import call_parse
 from machine import machine
+
 from shotluck.cli import run
 from shotluck.convert import convert
-from shotluck.text import read_json
 from shotluck.files import sha256, write_json
 from shotluck.shapes import make_shapes
 from shotluck.split import split
+from shotluck.text import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / 'bench' / 'killed.json'
@@ -327,7 +341,7 @@ def difference(found, want, whole=True) -> str:  # '' if all is right; not `whol
 
 
 def lines(said):
-    return [l for l in said.splitlines() if l.strip()]
+    return [line for line in said.splitlines() if line.strip()]
 
 
 # mounts

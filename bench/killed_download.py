@@ -1,8 +1,19 @@
 """Downloads killed at random moments against a hub on this machine that breaks off, throttles and serves garbage, each then run to its end: the same bytes as an unbroken one, and how much was sent again.
 python bench/killed_download.py [kills]"""
 
-import gzip, io, json, os, random, signal, subprocess, sys, tarfile, tempfile, time
+import gzip
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
 from pathlib import Path
+
 from shotluck.files import sha256, write_json
 
 root = Path(__file__).resolve().parent.parent
@@ -33,6 +44,7 @@ if __name__ == '__main__':
     sys.path.insert(0, str(root / 'nbs' / 'fixtures'))
     from hub import Hub
     from machine import machine
+
     from shotluck.download import DATASETS, VIDEOS
 
     kills, rng, top = int(sys.argv[1]) if sys.argv[1:] else 30, random.Random(0), Path(tempfile.mkdtemp())

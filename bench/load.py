@@ -1,6 +1,14 @@
 "Memory and time to load made checkpoints of more than 2 GB: python bench/load.py"
 
-import gc, json, os, shutil, subprocess, sys, tempfile, threading, time
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -11,10 +19,11 @@ def make(folder, kind):
     "TinyLLaVA's format at about 1.05 billion parameters in bfloat16, shards of 500 MB; the tokenizer is a fixture's"
     import torch
     from safetensors.torch import save_file
+
     from shotluck.cost import SIGLIP
+    from shotluck.files import write_json
     from shotluck.llava import meta_model
     from shotluck.text import read_json
-    from shotluck.files import write_json
     from shotluck.tinyllava import make_config_of
 
     home, tower = folder / 'LM', folder / 'LM-SigLIP'
@@ -68,7 +77,7 @@ def make(folder, kind):
 def status():
     return {
         k: int(v.split()[0]) * 1024
-        for k, v in (l.split(':', 1) for l in open('/proc/self/status'))
+        for k, v in (line.split(':', 1) for line in open('/proc/self/status'))
         if k in ('RssAnon', 'RssFile')
     }
 
@@ -76,8 +85,9 @@ def status():
 def load(folder, dtype):
     "In this process: the peak of anonymous memory and of mapped files above that after imports"
     import torch
-    from shotluck.model import load_model
+
     import shotluck.tinyllava
+    from shotluck.model import load_model
 
     gc.collect()
     base = status()

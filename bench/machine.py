@@ -1,7 +1,10 @@
 "What a measurement ran on: machine and commit"
 
-import os, platform, subprocess
+import os
+import platform
+import subprocess
 from pathlib import Path
+
 import psutil
 
 root = Path(__file__).resolve().parent.parent
@@ -14,7 +17,9 @@ def git(*args) -> str:
 def machine() -> dict:
     info = Path('/proc/cpuinfo')
     cpu = (
-        next((l.split(':')[1].strip() for l in info.read_text().splitlines() if l.startswith('model name')), '')
+        next(
+            (line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')), ''
+        )
         if info.exists()
         else ''
     )

@@ -2,13 +2,21 @@
 
 Each must work, or end with one clear line and exit code 1; a good video beside it must be told in the same run."""
 
-import json, os, shutil, subprocess, sys, tempfile, threading, time
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
-import av, numpy as np
+
+import numpy as np
 from machine import machine, root
-from shotluck.files import write_json
-from shotluck.files import ffmpeg_exe
-from shotluck.video import probe, write_video
+
+from shotluck.files import ffmpeg_exe, write_json
+from shotluck.video import write_video
 
 tmp = Path(tempfile.mkdtemp())
 rng = np.random.default_rng(0)
@@ -173,9 +181,9 @@ def run(*args, user=None):
         r.returncode,
         r.stdout.decode(errors='replace').strip(),
         [
-            l
-            for l in r.stderr.decode(errors='replace').strip().splitlines()
-            if 'Warning' not in l and not l.startswith('  warnings')
+            line
+            for line in r.stderr.decode(errors='replace').strip().splitlines()
+            if 'Warning' not in line and not line.startswith('  warnings')
         ],
     )
 

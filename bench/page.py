@@ -2,20 +2,25 @@
 
 Layout at 400 and 1400 pixels, search, keyboard, playing shots, print, text that looks like markup, our VTT in the browser's own player, a page in a notebook's frame, a console without errors."""
 
-import base64, os, shutil, sys, tempfile, time
+import base64
+import shutil
+import sys
+import tempfile
+import time
 from pathlib import Path
+
+from machine import machine, root
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 
-from machine import machine, root
 from shotluck.caption import KeyFrames
 from shotluck.download import film_dir
-from shotluck.text import read_json
 from shotluck.files import write_json, write_text
 from shotluck.shots import annotated_shots
-from shotluck.storyboard import Storyboard, CaptionedShot
+from shotluck.storyboard import CaptionedShot, Storyboard
+from shotluck.text import read_json
 from shotluck.video import iter_pictures, probe
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()).resolve()
@@ -144,12 +149,26 @@ for width, dark in ((400, False), (400, True), (1400, False), (1400, True)):
 
 d = browser(1400)
 js = d.execute_script
-press = lambda *k: (ActionChains(d).send_keys(*k).perform(), time.sleep(0.2))
-current = lambda: js("return document.querySelector('.card[aria-current]')?.id")
-shown = lambda: js("return [...document.querySelectorAll('.card')].filter(c=>!c.hidden).length")
-player = lambda: js(
-    "const v=document.querySelector('video');return [v.currentTime,v.paused,document.querySelector('dialog').open]"
-)
+
+
+def press(*k):
+    return (ActionChains(d).send_keys(*k).perform(), time.sleep(0.2))
+
+
+def current():
+    return js("return document.querySelector('.card[aria-current]')?.id")
+
+
+def shown():
+    return js("return [...document.querySelectorAll('.card')].filter(c=>!c.hidden).length")
+
+
+def player():
+    return js(
+        "const v=document.querySelector('video');return [v.currentTime,v.paused,document.querySelector('dialog').open]"
+    )
+
+
 d.get(f'file://{out}/film.html')
 time.sleep(1)
 press('j')
@@ -208,7 +227,7 @@ check(
     and js('return document.scripts.length') == 1,
 )
 try:
-    d.switch_to.alert
+    _ = d.switch_to.alert
     check('no alert', False)
 except Exception:
     check('no alert', True)

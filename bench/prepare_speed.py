@@ -1,12 +1,23 @@
 "Frames of shots with and without clip files, on six made videos of 16 s, 640x360, 4 shots, GOP 250: python bench/prepare_speed.py"
 
-import json, os, platform, re, resource, subprocess, sys, tempfile, time
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
-import av, decord, numpy as np
+
+import av
+import decord
+import numpy as np
 from av.video.reformatter import VideoReformatter
+
 from shotluck import video
 from shotluck.files import ffmpeg_exe, write_json
-from shotluck.text import read_jsonl
 from shotluck.split import split, write_clips
 from shotluck.video import _fit, _pad, probe, read_frames, sample_idxs, write_video
 
@@ -176,7 +187,7 @@ if __name__ == '__main__':
         return out
 
     rows = []
-    for rep in range(int(sys.argv[1]) if sys.argv[1:] else 3):
+    for _ in range(int(sys.argv[1]) if sys.argv[1:] else 3):
         r = {}
         r['baseline: clips'], _, clips = cost(lambda: baseline_clips(tmp / 'base'))
         r['baseline: read clips'], _, _ = cost(lambda: (fresh(), read_clips(clips)))

@@ -1,8 +1,15 @@
 "The same bytes on a local Ray cluster, also when a worker is killed: python bench/ray_engine.py (needs the extra ray)"
 
-import os, signal, sys, tempfile, threading, time
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
+
 import psutil
+
 from shotluck.download import download
 from shotluck.files import write_json
 from shotluck.split import split
@@ -17,7 +24,6 @@ if __name__ == '__main__':
     killed = []
 
     def kill():  # one worker, in the middle
-        me = psutil.Process()
         for _ in range(200):
             time.sleep(0.05)
             busy = [

@@ -2,11 +2,13 @@
 
 import time
 from pathlib import Path
+
 from machine import machine, root
+
 from shotluck.download import film_dir
-from shotluck.text import read_json
 from shotluck.files import write_json
 from shotluck.shots import detect_shots
+from shotluck.text import read_json
 
 
 def judge(cuts, transitions, slack=2):

@@ -2,23 +2,31 @@
 
 Makes a tiny Whisper with random weights in CTranslate2's format and lets it listen. What it hears is nonsense; that a folder loads offline, and that words come with times, is what is shown."""
 
-import os, sys, tempfile
+import os
+import sys
+import tempfile
 
 os.environ['HF_HUB_OFFLINE'] = '1'
 from pathlib import Path
-import ctranslate2, faster_whisper, numpy as np, tokenizers, torch
+
+import ctranslate2
+import faster_whisper
+import numpy as np
+import tokenizers
+import torch
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from machine import machine, root
+from transformers import PreTrainedTokenizerFast, WhisperConfig, WhisperForConditionalGeneration
+
 from shotluck.files import write_json
 from shotluck.speech import speech_of, transcribe, whisper
 from shotluck.video import write_video
-from transformers import WhisperConfig, WhisperForConditionalGeneration, PreTrainedTokenizerFast
 
 tmp = Path(tempfile.mkdtemp())
 special = [
     '<|endoftext|>',
     '<|startoftranscript|>',
-    *(f'<|{l}|>' for l in _LANGUAGE_CODES if l != 'yue'),
+    *(f'<|{language}|>' for language in _LANGUAGE_CODES if language != 'yue'),
     '<|translate|>',
     '<|transcribe|>',
     '<|startoflm|>',

@@ -1,7 +1,10 @@
 "Fail if nbdev_export, nbdev_clean or the README would change a file: python scripts/check_fresh.py [--fix]"
 
-import hashlib, subprocess, sys
+import hashlib
+import subprocess
+import sys
 from pathlib import Path
+
 import nbformat
 from nbconvert import MarkdownExporter
 
@@ -71,7 +74,10 @@ def measured() -> str:
         {r['what']: r['median'] for r in b['caption']['rows']},
     )
     beside = cap["everything else / PySceneDetect's command"]
-    ratio = lambda start: next(v for k, v in p.items() if k.startswith(start))
+
+    def ratio(start):
+        return next(v for k, v in p.items() if k.startswith(start))
+
     long = ', '.join(f"{r['peak_mb']:.0f} MB at {r['minutes']} min" for r in b['caption']['long'])
     rows = [
         (
@@ -152,16 +158,40 @@ def state():
     return {str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-before = state()
-for command in ('nbdev_export', 'nbdev_clean'):
-    subprocess.run([Path(sys.executable).parent / command], cwd=root, check=True)
-after = state()
-stale = sorted(f for f in before.keys() | after.keys() if before.get(f) != after.get(f))
-if (root / 'README.md').read_text(encoding='utf-8') != readme():
-    if '--fix' in sys.argv:
-        (root / 'README.md').write_text(readme(), encoding='utf-8')
+def run(*command):
+    "Run a tool of the environment in the project's folder; end with its words if it fails"
+    done = subprocess.run([Path(sys.executable).parent / command[0], *command[1:]], cwd=root)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed: mend what it says")
+
+
+def main():
+    fix = '--fix' in sys.argv
+    sources = ('nbs', 'scripts', 'bench')
+    if fix:
+        run('ruff', 'check', '--fix', '-q', *sources)
+        run('ruff', 'format', '-q', *sources)
     else:
-        stale.append('README.md')
-if stale and '--fix' not in sys.argv:
-    sys.exit(f"not up to date: {', '.join(stale)}\nrun `python scripts/check_fresh.py --fix` and commit what changed")
-print('notebooks, package and README agree')
+        run('ruff', 'check', '-q', *sources)
+        run('ruff', 'format', '--check', '-q', *sources)
+    run('python', 'scripts/style.py', '--check')
+    before = state()
+    run('nbdev_export')
+    run('nbdev_clean')
+    after = state()
+    stale = sorted(f for f in before.keys() | after.keys() if before.get(f) != after.get(f))
+    made = readme()
+    if (root / 'README.md').read_text(encoding='utf-8') != made:
+        if fix:
+            (root / 'README.md').write_text(made, encoding='utf-8')
+        else:
+            stale.append('README.md')
+    if stale and not fix:
+        sys.exit(
+            f"not up to date: {', '.join(stale)}\nrun `python scripts/check_fresh.py --fix` and commit what changed"
+        )
+    print('notebooks, package and README agree')
+
+
+if __name__ == '__main__':
+    main()

@@ -8,7 +8,19 @@ A broken line is noticed if a notebook that holds or imports it fails, or takes 
 Each worker has a copy of the project; nothing in the checkout changes but the report.
 """
 
-import argparse, ast, json, os, random, re, shutil, signal, subprocess, sys, tempfile, threading, time
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
@@ -244,7 +256,7 @@ def squeezed(text: str) -> tuple:
 
 
 def listed(file: Path) -> list:
-    "Mutants of a JSON list of {module, before, after}; `before` must stand exactly once in the module's cells, however it is laid out"
+    "Mutants of a JSON list of {module, before, after}; `before` must stand once in the module, however it is laid out"
     notebooks = {exported_cells(p)[0]: p for p in sorted((root / 'nbs').glob('*.ipynb'))}
     made = []
     for row in json.loads(file.read_text(encoding='utf-8')):
@@ -272,7 +284,7 @@ def drawn(count: int, seed: int, modules: list) -> list:
             pools[found[0].module] = found
     rng, total = random.Random(seed), sum(map(len, pools.values()))
     picked = []
-    for module, pool in pools.items():
+    for pool in pools.values():
         picked += rng.sample(pool, min(len(pool), max(4, round(count * len(pool) / total))))
     return picked
 
@@ -290,7 +302,7 @@ def readers(notebooks: list) -> dict:
     return found
 
 
-# Runs a notebook in a fork of a process that has the large libraries loaded, but nothing of the project: twice as fast as a new one
+# Runs a notebook in a fork of a process that has the large libraries loaded, but nothing of the project
 RUN = """
 import multiprocessing, os, signal, sys, tempfile
 from pathlib import Path
@@ -413,9 +425,15 @@ def main():
     if args.own:
         users = {module: names[:1] for module, names in users.items()}
     equivalent = json.loads((root / 'bench' / 'mutants_equivalent.json').read_text(encoding='utf-8'))
+    results = tried(mutants, users, args.workers)
+    report(results, equivalent, args)
+
+
+def tried(mutants: list, users: dict, workers: int) -> list:
+    "(mutant, the notebook that noticed it or '') of each"
     with tempfile.TemporaryDirectory() as folder:
         copies = Queue()
-        for number in range(args.workers):
+        for number in range(workers):
             copies.put(Copy(Path(folder) / str(number)))
         seconds = {}
 
@@ -430,7 +448,7 @@ def main():
                 copies.put(copy)
 
         needed = sorted({name for m in mutants for name in users[m.module]})
-        with ThreadPoolExecutor(args.workers) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             list(tqdm(pool.map(time_notebook, needed), 'as it is', len(needed)))
             for module in users:
                 users[module][1:] = sorted((n for n in users[module][1:] if n in seconds), key=seconds.get)
@@ -442,8 +460,7 @@ def main():
                 finally:
                     copies.put(copy)
 
-            results = list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
-    report(results, equivalent, args)
+            return list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
 
 
 def report(results, equivalent, args):
@@ -469,7 +486,8 @@ def report(results, equivalent, args):
     args.out.write_text(json.dumps(made, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
     for row in missed:
         print(
-            f"{row['notebook']} cell {row['cell']} ({row['kind']}): {row['before']!r} -> {row['after']!r} in: {row['line']}"
+            f"{row['notebook']} cell {row['cell']} ({row['kind']}): "
+            f"{row['before']!r} -> {row['after']!r} in: {row['line']}"
         )
     print(f"{total['noticed']} of {total['drawn'] - total['equivalent']} noticed ({total['share']:.0%}); {args.out}")
 

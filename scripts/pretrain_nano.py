@@ -1,7 +1,9 @@
 "Make `nano` from nothing and write down how: python scripts/pretrain_nano.py"
 
 from pathlib import Path
+
 from fastcore.script import call_parse
+
 from shotluck.files import write_json
 from shotluck.nano import pretrain
 

@@ -1,7 +1,8 @@
-"""Measure the layout of the code and hold what must stay: python scripts/style.py [--check]
+"""Measure the style of the code, and hold the order of reading: python scripts/style.py [--check]
 
-Writes bench/style.json: one row for each property of the notebooks' exported cells. `--check` measures nothing and fails if a
-notebook imports one that comes after it, or a function imports a part of the project (only commands may, to answer `--help` at once).
+Writes bench/style.json, a row for each property of the exported cells. `--check` writes nothing and fails if a
+notebook imports one that comes after it, or a function imports a part of the project (only commands may, to answer
+`--help` at once).
 """
 
 import argparse

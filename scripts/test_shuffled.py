@@ -1,9 +1,13 @@
-"""Run every notebook once more, in another order, with as many threads as the machine gives: python scripts/test_shuffled.py [seed]
+"""Run every notebook once more, in another order, with as many threads as there are cores
+
+    python scripts/test_shuffled.py [seed]
 
 All run in one process, so what one leaves behind is seen by the next: the order must not matter.
 """
 
-import os, random, sys
+import os
+import random
+import sys
 from pathlib import Path
 
 from fastcore.parallel import parallel
