@@ -35,8 +35,8 @@ RUN = [
     'shotluck-download --dataset sample --limit 4',
     'shotluck-split --write --compare',
     'shotluck-convert --report --format llava,messages',
-    'shotluck-finetune --views 2 --concat 3 --drop_words .15 --batch 8 --optim muon --lr 3e-3 --max_steps 6 --device cpu'
-    ' --limit 60 --save_steps 3 --eval_steps 3 --eval_records 4 --out runs/mine',
+    'shotluck-finetune --views 2 --concat 3 --drop_words .15 --batch 8 --optim muon --lr 3e-3 --max_steps 6'
+    ' --device cpu --limit 60 --save_steps 3 --eval_steps 3 --eval_records 4 --out runs/mine',
     'shotluck-finetune --llm lora --batch 4 --max_steps 3 --device cpu --limit 20 --out runs/lora',
     'shotluck-evaluate --model runs/mine --out runs/mine/test --controls blank,other --baselines all --device cpu'
     ' --limit 40 --draws 50',
