@@ -257,8 +257,7 @@ def iter_supervised(
     memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
     many: bool = True,  # Is its result an iterable? Else it is the only value
 ):
-    """Yield what `func` yields. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process
-    dies"""
+    "Yield what `func` yields. Its errors are raised here, `TimeoutError` if it hangs, `ChildProcessError` if it dies"
     request = _Request(func, args, many, timeout, memory)
     worker = _waiting_worker()
     is_done = False  # with this request, and so ready for another
@@ -290,7 +289,6 @@ def run_supervised(
     timeout: float = 300,  # Seconds that it may take
     memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
 ):
-    """The result of `func`. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process
-    dies"""
+    "The result of `func`. Its errors are raised here, `TimeoutError` if it hangs, `ChildProcessError` if it dies"
     [result] = iter_supervised(func, *args, timeout=timeout, memory=memory, many=False)
     return result
