@@ -115,8 +115,7 @@ def acquire_lock(
     "Hold a lock for this process alone; `ValueError` says in one line who holds it"
     lock = Path(lock)
     new_folder = not lock.parent.exists()
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock, timeout=wait)
+    held = FileLock(lock, timeout=wait)  # makes the folder
     try:
         held.acquire()
     except Timeout:
