@@ -17,18 +17,18 @@ from fastcore.script import call_parse
 # %% ../nbs/00_errors.ipynb #00a-021-because
 def one_line_reason(
     e: BaseException,  # An error of any library
-    most: int = 600,  # Characters
+    most: int = 600,  # Characters; of a longer text the beginning and the end are kept
 ) -> str:
     "What an error says, as one line that is safe to print"
     text = ' '.join(str(e).split('\n')).strip() or type(e).__name__
     if len(text) > most:
         text = f'{text[: most // 2]} … {text[-most // 2 :]}'
-    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return ''.join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 # %% ../nbs/00_errors.ipynb #00a-021-reading
 @contextmanager
 def blaming_file(
-    path,  # A file from a stranger
+    path: str | Path,  # A file from a stranger
     what: str = 'cannot be read',  # What could not be done with it
 ):
     "Any error while a file is read becomes a `ValueError` that names the file in one line"
@@ -37,7 +37,8 @@ def blaming_file(
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as e:  # a library in Rust may panic, which is no `Exception`
-        if isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e):
+        names_the_file = isinstance(e, ValueError) and str(path) in str(e) and '\n' not in str(e)
+        if names_the_file:
             raise
         kind = '' if isinstance(e, (ValueError, OSError)) else f'{type(e).__name__}: '
         raise ValueError(f"{path}: {what} ({kind}{one_line_reason(e, 200)})") from e
@@ -61,15 +62,18 @@ def command(
         except Exception as e:
             if os.environ.get('SHOTLUCK_DEBUG'):
                 raise
-            if isinstance(e, (ValueError, OSError, ImportError)):
-                code = f"{name}: {one_line_reason(e)}"
-            else:
-                code = f"{name}: an error that was not expected, {type(e).__name__}: {one_line_reason(e)}; SHOTLUCK_DEBUG=1 shows where"
+            reason = one_line_reason(e)
+            if not isinstance(e, (ValueError, OSError, ImportError)):
+                kind = type(e).__name__
+                reason = f"an error that was not expected, {kind}: {reason}; SHOTLUCK_DEBUG=1 shows where"
+            code = f"{name}: {reason}"
         sys.exit(code)
 
     return call_parse(_f)
 
 # %% ../nbs/00_errors.ipynb #00a-024-settings
-def settings_of(cfg) -> dict:
+def settings_of(
+    cfg,  # A settings object; names that begin with `_` are its own affair
+) -> dict:  # Name -> value
     "The settings of a settings object, to be saved beside what it made"
-    return {k: v for k, v in vars(cfg).items() if not k.startswith('_')}
+    return {name: value for name, value in vars(cfg).items() if not name.startswith('_')}

@@ -15,6 +15,7 @@ from collections import deque
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 # %% ../nbs/03_jobs.ipynb #00a-018-bulk
 def parallel_map(
@@ -27,7 +28,7 @@ def parallel_map(
     engine: str = '',  # 'ray': on a Ray cluster (RAY_ADDRESS, else one on this machine); '': on this machine
     ahead: int = 64,  # Items for each process that are begun before the first result is taken
 ):
-    "Yield `(item, result)` in order; a result may be the exception that its item raised, `TimeoutError` or `ProcessExpired`"
+    "Yield `(item, result)` in order; a result may be the exception of its item, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
     from tqdm.auto import tqdm
 
@@ -36,100 +37,134 @@ def parallel_map(
     if engine:
         yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None)
         return
-    ctx = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
-    workers, todo, going = workers or os.cpu_count(), iter(items), deque()
-    with ProcessPool(workers, context=ctx) as pool:
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+    workers = workers or os.cpu_count()
+    waiting = iter(items)
+    begun = deque()
+    with ProcessPool(workers, context=context) as pool:
         try:
             for _ in tqdm(items, desc=desc, disable=quiet or None):
-                going += [
-                    (x, pool.schedule(func, args=[x], timeout=timeout))
-                    for x in islice(todo, ahead * workers - len(going))
-                ]
-                x, job = going.popleft()
+                for item in islice(waiting, ahead * workers - len(begun)):
+                    begun.append((item, pool.schedule(func, args=[item], timeout=timeout)))
+                item, job = begun.popleft()
                 try:
-                    r = job.result()
+                    result = job.result()
                 except Exception as e:
-                    r = e
-                yield x, r
+                    result = e
+                yield item, result
         except BaseException:
             pool.stop()
             raise
 
 # %% ../nbs/03_jobs.ipynb #00a-018-_chunk
 def _chunk(func, items, timeout):
+    "Results of some items, on one machine of a cluster"
     return list(parallel_map(func, items, 1, timeout, quiet=True))
 
 # %% ../nbs/03_jobs.ipynb #00a-018
 def _ray(func, items, workers, timeout, size=16):
+    "Yield `(item, result)` in order from a Ray cluster, `size` items a chunk, four chunks a processor at a time"
     try:
         import ray
     except ImportError:
         raise ImportError("--engine ray needs ray: pip install 'shotluck[ray]'") from None
     if not ray.is_initialized():
+        address = os.environ.get('RAY_ADDRESS')
         ray.init(
-            os.environ.get('RAY_ADDRESS'),
-            num_cpus=None if os.environ.get('RAY_ADDRESS') else workers or None,
+            address,
+            num_cpus=None if address else workers or None,
             include_dashboard=False,
             log_to_driver=False,
             logging_level='ERROR',
         )
-    task, going = ray.remote(max_retries=5)(_chunk), []
+    task = ray.remote(max_retries=5)(_chunk)
+    begun = deque()
 
-    def take(chunk, ref):
+    def results(chunk, reference):
         try:
-            return ray.get(ref)
+            return ray.get(reference)
         except ray.exceptions.RayError as e:
-            return [(x, e) for x in chunk]
+            return [(item, e) for item in chunk]
 
-    for k in range(0, len(items), size):
-        chunk = list(items[k : k + size])
-        going.append((chunk, task.remote(func, chunk, timeout)))
-        if len(going) > 4 * int(ray.cluster_resources().get('CPU', 1)):
-            yield from take(*going.pop(0))
-    for g in going:
-        yield from take(*g)
+    for start in range(0, len(items), size):
+        chunk = list(items[start : start + size])
+        begun.append((chunk, task.remote(func, chunk, timeout)))
+        if len(begun) > 4 * int(ray.cluster_resources().get('CPU', 1)):
+            yield from results(*begun.popleft())
+    for chunk, reference in begun:
+        yield from results(chunk, reference)
+
+# %% ../nbs/03_jobs.ipynb #03-jobs-request
+class _Request(NamedTuple):
+    "What a worker is asked to do"
+
+    func: object  # Called as func(*args)
+    args: tuple
+    many: bool  # Is the result an iterable, to be sent value by value?
+    timeout: float  # Seconds that a value may take
+    memory: int  # Bytes that the worker may take beside what it has; 0: any number
+
+# %% ../nbs/03_jobs.ipynb #03-jobs-answer
+class _Answer(NamedTuple):
+    "What a worker sends back: a value, or at the end an error"
+
+    failed: bool
+    value: object
 
 # %% ../nbs/03_jobs.ipynb #00a-019c-_limit_memory
-def _limit_memory(more):  # Let this process take `more` bytes beside what it has; 0: any number
+def _limit_memory(more):
+    "Let this process take `more` bytes beside what it has; 0: any number"
     try:
         import resource
     except ImportError:
         return  # not on Windows
-    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    soft = most
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = hard
     if more:
-        has = (
-            int(Path('/proc/self/statm').read_text().split()[5]) * resource.getpagesize()
-            if sys.platform == 'linux'
-            else 0
-        )
-        soft = has + more if most == resource.RLIM_INFINITY else min(most, has + more)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
+        pages = int(Path('/proc/self/statm').read_text().split()[5]) if sys.platform == 'linux' else 0
+        soft = more + pages * resource.getpagesize()
+        if hard != resource.RLIM_INFINITY:
+            soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 # %% ../nbs/03_jobs.ipynb #00a-019c-_alarm
-def _alarm(seconds):  # The system ends this process then, even if whoever asked is gone; 0: it does not
+def _alarm(seconds):
+    "Let the system end this process after some seconds, even if whoever asked is gone; 0: let it live"
     if hasattr(signal, 'setitimer'):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 # %% ../nbs/03_jobs.ipynb #00a-019c-_answers
-def _answers(func, args, many, timeout):  # (False, value) of what is asked, (True, error) at the end of what went wrong
+def _answers(request):
+    "Yield the answers to a request; after an error nothing follows"
+    limit = request.timeout + 5  # whoever asked gives up first
     try:
-        _alarm(timeout + 5)
-        for x in func(*args) if many else [func(*args)]:
+        _alarm(limit)
+        result = request.func(*request.args)
+        for value in result if request.many else [result]:
             _alarm(0)  # sending may wait for the receiver
-            yield False, x
-            _alarm(timeout + 5)
+            yield _Answer(False, value)
+            _alarm(limit)
     except GeneratorExit:
         raise  # nobody waits for the rest
     except Exception as e:
-        yield True, e
-    except BaseException as e:
-        yield True, RuntimeError(f'{type(e).__name__}: {e}'[:400])  # such as a panic of a library in Rust
+        yield _Answer(True, e)
+    except BaseException as e:  # such as a panic of a library in Rust
+        yield _Answer(True, RuntimeError(f'{type(e).__name__}: {e}'[:400]))
     finally:
         _alarm(0)
 
+# %% ../nbs/03_jobs.ipynb #03-jobs-send
+def _send(pipe, answer):
+    "Send an answer; where it cannot be pickled, an error that can"
+    try:
+        pipe.send(answer)
+    except (TypeError, AttributeError, ValueError, pickle.PicklingError) as e:
+        reason = answer.value if answer.failed else e
+        pipe.send(_Answer(True, RuntimeError(f'{type(reason).__name__}: {reason}'[:400])))
+
 # %% ../nbs/03_jobs.ipynb #00a-019c-_serve
-def _serve(pipe, parents_end, parent):  # A worker's life: one request after another, until its parent is gone
+def _serve(pipe, parents_end, parent):
+    "The life of a worker: one request after another, until its parent is gone"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for fatal in ('SIGTERM', 'SIGSEGV', 'SIGBUS', 'SIGALRM'):
         if hasattr(signal, fatal):
@@ -141,29 +176,27 @@ def _serve(pipe, parents_end, parent):  # A worker's life: one request after ano
                 if os.getppid() != parent:
                     return
             try:
-                *request, timeout, memory = pipe.recv()
-            except AttributeError as e:
-                return pipe.send((False, str(e)))  # a function made after this process
-            pipe.send((False, ''))
-            _limit_memory(memory)
-            for answer in _answers(*request, timeout):
-                try:
-                    pipe.send(answer)
-                except (TypeError, AttributeError, ValueError, pickle.PicklingError) as e:
-                    why = answer[1] if answer[0] else e
-                    pipe.send((True, RuntimeError(f'{type(why).__name__}: {why}'[:400])))
+                request = pipe.recv()
+            except AttributeError as e:  # a function that was made after this process
+                return pipe.send(_Answer(False, str(e)))
+            pipe.send(_Answer(False, ''))
+            _limit_memory(request.memory)
+            for answer in _answers(request):
+                _send(pipe, answer)
             pipe.send(None)
             _limit_memory(0)
     except (EOFError, OSError):
         return
 
 # %% ../nbs/03_jobs.ipynb #00a-019c-_Worker
-class _Worker:  # A process that does what it is asked, one thing after another
+class _Worker:
+    "A process that does what it is asked, one thing after another"
+
     def __init__(self):
         context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
         self.parent = os.getpid()
-        self.pipe, far = context.Pipe()
-        self.process = context.Process(target=_serve, args=(far, self.pipe, self.parent), daemon=True)
+        self.pipe, far_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(far_end, self.pipe, self.parent), daemon=True)
         # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
         ours = multiprocessing.current_process()._config
         daemon = ours.pop('daemon', None)
@@ -172,53 +205,63 @@ class _Worker:  # A process that does what it is asked, one thing after another
         finally:
             if daemon is not None:
                 ours['daemon'] = daemon
-        far.close()
+        far_end.close()
 
-    def ask(self, request):  # '' if it is understood
+    def ask(self, request):
+        "Send a request; '' if the worker understands it, else the reason why not"
         self.pipe.send(request)
-        return self.receive(60)[1]
+        return self.receive(60).value
 
-    def receive(self, timeout):  # The next answer, None at the end
+    def receive(self, timeout):
+        "The next answer, None after the last; raises the error that it holds, or what became of the process"
         if not self.pipe.poll(timeout):
             raise TimeoutError(f'not done after {timeout:g} s')
         try:
             answer = self.pipe.recv()
         except (EOFError, OSError):
             raise ChildProcessError(f'the process that did it died{self.death()}') from None
-        if answer and answer[0]:
-            raise answer[1]
+        if answer and answer.failed:
+            raise answer.value
         return answer
 
     def death(self):
+        "The signal that ended the process, in brackets"
         self.process.join(5)
         code = self.process.exitcode
         return f' ({signal.Signals(-code).name})' if code and code < 0 else ''
 
     def end(self):
+        "Kill the process, whatever it does"
         self.pipe.close()
         self.process.kill()
         self.process.join(5)
 
-# %% ../nbs/03_jobs.ipynb #00a-019c-supervised_iter
-_idle = []  # Workers that wait
+# %% ../nbs/03_jobs.ipynb #03-jobs-idle
+_idle = []  # workers that wait
 
 
-def iter_supervised(
-    func,  # Called as func(*args) in a worker process; an iterable
-    *args,
-    timeout: float = 300,  # Seconds that one of its values may take
-    memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
-    many: bool = True,  # Is its result an iterable? Else it is the only value
-):
-    "Yield what `func` yields. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
+def _waiting_worker():
+    "A worker that waits for a request, or a new one"
     worker = None
     with suppress(IndexError):
         worker = _idle.pop()  # another thread may take the last one
     if worker is None or worker.parent != os.getpid() or not worker.process.is_alive():
         worker = _Worker()
-    whole = False
+    return worker
+
+# %% ../nbs/03_jobs.ipynb #00a-019c-supervised_iter
+def iter_supervised(
+    func,  # Called as func(*args) in a worker process; returns an iterable
+    *args,
+    timeout: float = 300,  # Seconds that one of its values may take
+    memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
+    many: bool = True,  # Is its result an iterable? Else it is the only value
+):
+    "Yield what `func` yields. Its errors are raised here, `TimeoutError` if it hangs, `ChildProcessError` if it dies"
+    request = _Request(func, args, many, timeout, memory)
+    worker = _waiting_worker()
+    is_done = False  # with this request, and so ready for another
     try:
-        request = func, args, many, timeout, memory
         if worker.ask(request):  # it is older than the function
             worker.end()
             worker = _Worker()
@@ -226,15 +269,15 @@ def iter_supervised(
                 raise AttributeError(unknown)
         try:
             while answer := worker.receive(timeout):
-                yield answer[1]
+                yield answer.value
         except (TimeoutError, ChildProcessError):
             raise
         except Exception:
-            whole = worker.receive(timeout) is None  # what is asked next is answered next
+            is_done = worker.receive(timeout) is None  # what is asked next is answered next
             raise
-        whole = True
+        is_done = True
     finally:
-        if whole:
+        if is_done:
             _idle.append(worker)
         else:
             worker.end()
@@ -246,6 +289,6 @@ def run_supervised(
     timeout: float = 300,  # Seconds that it may take
     memory: int = 0,  # Bytes that it may take beside what the process has; 0: any number
 ):
-    "The result of `func`. Its errors are raised here; `TimeoutError` if it hangs, `ChildProcessError` if its process dies"
+    "The result of `func`. Its errors are raised here, `TimeoutError` if it hangs, `ChildProcessError` if it dies"
     [result] = iter_supervised(func, *args, timeout=timeout, memory=memory, many=False)
     return result

@@ -12,22 +12,24 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+# %% ../nbs/05_pages.ipynb #05-pages-inline
+def _inline_json(x):
+    "JSON that may stand inside a script of a page: nothing in it can end the script or a line"
+    return json.dumps(x, ensure_ascii=False).replace('<', '\\u003c').replace('\u2028', '\\u2028')
+
 # %% ../nbs/05_pages.ipynb #00f-004-fill
 def render_page(
     template: str,  # Name of a template in the package's data
-    filters: dict = {},  # More filters for the template, by name
+    filters: dict = None,  # More filters for the template, by name
     **data,  # What it shows; text is escaped
 ) -> str:
     "Fill an HTML template; its filter `inline` writes data as JSON into a script"
     from jinja2 import Environment
 
-    env = Environment(autoescape=True)
-    env.filters.update(
-        filters, inline=lambda x: json.dumps(x, ensure_ascii=False).replace('<', '\\u003c').replace('\u2028', '\\u2028')
-    )
-    return env.from_string((Path(str(files('shotluck'))) / 'data' / template).read_text(encoding='utf-8')).render(
-        **data
-    )
+    environment = Environment(autoescape=True)
+    environment.filters.update(filters or {}, inline=_inline_json)
+    path = Path(str(files('shotluck'))) / 'data' / template
+    return environment.from_string(path.read_text(encoding='utf-8')).render(**data)
 
 # %% ../nbs/05_pages.ipynb #00f-004-jpeg
 def encode_jpeg(
@@ -38,16 +40,16 @@ def encode_jpeg(
     "A picture as JPEG"
     from PIL import Image
 
-    b = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
-        b, 'JPEG', quality=quality, **options
-    )
-    return b.getvalue()
+    if not isinstance(picture, Image.Image):
+        picture = Image.fromarray(picture)
+    buffer = io.BytesIO()
+    picture.save(buffer, 'JPEG', quality=quality, **options)
+    return buffer.getvalue()
 
 # %% ../nbs/05_pages.ipynb #00f-004
 def data_uri(
     picture: bytes,  # As in its file
-    kind: str = 'jpeg',
+    kind: str = 'jpeg',  # Subtype of its media type, such as png
 ) -> str:
     "A picture as an address that holds it"
     return f'data:image/{kind};base64,' + base64.b64encode(picture).decode()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'has_escaped_surrogate', 'to_json_bytes', 'to_json', 'from_json', 'check_regular_file', 'TextReader',
-           'encoding_note', 'StrictJSON', 'NestedTooDeeply', 'drop_lone_surrogates', 'read_json', 'iter_jsonl',
+           'encoding_note', 'NestedTooDeeply', 'StrictJSON', 'drop_lone_surrogates', 'read_json', 'iter_jsonl',
            'read_jsonl', 'safe_cell', 'plain_cell', 'safe_table']
 
 # %% ../nbs/01_text.ipynb #01-text-imports
@@ -15,7 +15,9 @@ from pathlib import Path
 import orjson
 
 # %% ../nbs/01_text.ipynb #00a-008-dumpb
-def to_json_bytes(x) -> bytes:
+def to_json_bytes(
+    x,  # Lists, dicts, numbers and texts
+) -> bytes:
     "One line of JSON in UTF-8, whatever the text holds"
     try:
         return orjson.dumps(x, option=orjson.OPT_NON_STR_KEYS)
@@ -23,13 +25,17 @@ def to_json_bytes(x) -> bytes:
         return json.dumps(x).encode()  # half a character, or a number of more than 64 bits
 
 # %% ../nbs/01_text.ipynb #00a-008-dumps
-def to_json(x) -> str:
-    "The same as str"
+def to_json(
+    x,  # Lists, dicts, numbers and texts
+) -> str:
+    "One line of JSON as a text"
     return to_json_bytes(x).decode()
 
 # %% ../nbs/01_text.ipynb #00a-008-loads
-def from_json(line):
-    "What `to_json` wrote, as str or bytes"
+def from_json(
+    line: str | bytes,  # JSON that `to_json` or `to_json_bytes` wrote
+):
+    "The value that a line of our own JSON holds; for files from outside there is `read_json`"
     try:
         return orjson.loads(line)
     except ValueError:
@@ -38,12 +44,13 @@ def from_json(line):
 # %% ../nbs/01_text.ipynb #00a-008b-_from_cp1252
 LONGEST = 1 << 24  # Characters of one line, or of one value in a list: more is no annotation
 _MARKS = {b'\xff\xfe\0\0': 'utf-32', b'\0\0\xfe\xff': 'utf-32', b'\xff\xfe': 'utf-16', b'\xfe\xff': 'utf-16'}
-_half = re.compile('[\ud800-\udfff]')
-# what `surrogateescape` makes of such bytes; three may be half a pair
-_not_utf8 = re.compile('\udced[\udca0-\udcbf][\udc80-\udcbf]|[\udc80-\udcff]')
+_HALF = re.compile('[\ud800-\udfff]')
+# What `surrogateescape` makes of bytes that are not UTF-8; three of them may be half a pair
+_NOT_UTF8 = re.compile('\udced[\udca0-\udcbf][\udc80-\udcbf]|[\udc80-\udcff]')
 
 
 def _from_cp1252(match):
+    "The character of a byte in Windows-1252, or in Latin-1 where that has none; '' for half a pair"
     raw = match[0].encode('utf-8', 'surrogateescape')
     if len(raw) == 3:
         return ''
@@ -51,15 +58,14 @@ def _from_cp1252(match):
 
 # %% ../nbs/01_text.ipynb #00a-008b-check_regular
 def check_regular_file(
-    path,  # A file from a stranger
+    path: str | Path,  # A file from a stranger
 ) -> Path:
     "The path; `ValueError` if there is no such file, or if it is a folder, a pipe or a device, which might never end"
     path = Path(path)
     if path.is_file():
         return path
-    raise ValueError(
-        f"{path}: {'a file was expected, this is a folder, pipe or device' if path.exists() else 'no such file'}"
-    )
+    reason = 'a file was expected, this is a folder, pipe or device' if path.exists() else 'no such file'
+    raise ValueError(f"{path}: {reason}")
 
 # %% ../nbs/01_text.ipynb #00a-008b-TextReader
 class TextReader:
@@ -67,41 +73,36 @@ class TextReader:
 
     def __init__(
         self,
-        path,  # UTF-8, or UTF-16 or UTF-32 with a byte-order mark; bytes that are not UTF-8 are read as Windows-1252
+        path: str | Path,  # UTF-8, or UTF-16 or UTF-32 with a byte-order mark; other bytes are read as Windows-1252
     ):
-        self.path, self.guessed = check_regular_file(path), 0  # bytes read as Windows-1252
+        self.path = check_regular_file(path)
+        self.guessed = 0  # bytes read as Windows-1252
         with open(path, 'rb') as f:
             start = f.read(4)
         self.encoding = next((e for mark, e in _MARKS.items() if start.startswith(mark)), 'utf-8-sig')
-        self.f = open(
-            path,
-            encoding=self.encoding,
-            errors='surrogateescape' if self.encoding == 'utf-8-sig' else 'surrogatepass',
-            newline='',
-        )
+        errors = 'surrogateescape' if self.encoding == 'utf-8-sig' else 'surrogatepass'
+        self.f = open(path, encoding=self.encoding, errors=errors, newline='')
 
     @property
     def note(self) -> str:
-        "'' if the encoding was no guess"
-        return (
-            f"{self.path.name} is not UTF-8: {self.guessed} bytes were read as Windows-1252 (cp1252)"
-            if self.guessed
-            else ''
-        )
+        "What was guessed so far about the encoding, '' if nothing"
+        if not self.guessed:
+            return ''
+        return f"{self.path.name} is not UTF-8: {self.guessed} bytes were read as Windows-1252 (cp1252)"
 
     def _clean(self, text):
+        "Text in which bytes that were not UTF-8 are characters, and half pairs are left out"
         if text.isascii():
             return text
         try:
             text.encode()
+            return text
         except UnicodeEncodeError:
             pass
-        else:
-            return text
         if self.encoding == 'utf-8-sig':
             self.guessed += len(re.findall('[\udc80-\udcff]', text))
-            text = _not_utf8.sub(_from_cp1252, text)
-        return _half.sub('', text)
+            text = _NOT_UTF8.sub(_from_cp1252, text)
+        return _HALF.sub('', text)
 
     def _read(self, how, n):
         try:
@@ -131,26 +132,32 @@ class TextReader:
         self.f.close()
 
 # %% ../nbs/01_text.ipynb #00a-008b
-def encoding_note(path) -> str:
+def encoding_note(
+    path: str | Path,  # A file from a stranger
+) -> str:
     "What had to be guessed to read the text of a file, '' if nothing"
     with TextReader(path) as f:
         while f.read(1 << 22):
             pass
         return f.note
 
+# %% ../nbs/01_text.ipynb #00a-008d-NestedTooDeeply
+class NestedTooDeeply(ValueError):
+    "JSON whose lists and objects are nested deeper than Python reads"
+
 # %% ../nbs/01_text.ipynb #00a-008d-StrictJSON
 class StrictJSON:
-    "A decoder of JSON; `wrong` says what in the last value must not be there, though Python lets it pass"
+    "A decoder of JSON; `wrong` says what in the last value is not valid, though Python reads it"
 
     def __init__(
         self,
         nan: bool = False,  # Admit NaN and Infinity, which Python writes and JSON does not know?
     ):
         self.wrong = ''
-        kw = {} if nan else dict(parse_constant=self._constant)
-        self.raw_decode_ = json.JSONDecoder(
-            object_pairs_hook=self._object, parse_float=self._float, parse_int=self._int, **kw
-        ).raw_decode
+        options = {} if nan else dict(parse_constant=self._constant)
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=self._float, parse_int=self._int, **options
+        )
 
     def _constant(self, text):
         self.wrong = self.wrong or f'{text} is no number in JSON'
@@ -158,8 +165,8 @@ class StrictJSON:
     def _object(self, pairs):
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [k for k, _ in pairs]
-            twice = next(k for k in names if names.count(k) > 1)
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
             self.wrong = self.wrong or f'field {twice[:40]!r} is there twice'
         return found
 
@@ -177,17 +184,20 @@ class StrictJSON:
 
     def raw_decode(
         self,
-        text: str,
+        text: str,  # JSON, and whatever stands before and behind it
         at: int = 0,  # Where the value begins
     ) -> tuple:  # The value, and where it ends
-        "The value at a place of a text; `ValueError` if there is none that is whole"
+        "The value at a place of a text; `ValueError` if there is none that is whole; then ask `wrong`"
         self.wrong = ''
         try:
-            return self.raw_decode_(text, at)
+            return self.decoder.raw_decode(text, at)
         except RecursionError:
             raise NestedTooDeeply('nested too deeply') from None
 
-    def decode(self, text: str):
+    def decode(
+        self,
+        text: str,  # One value of JSON, white space around it
+    ):
         "The only value of a text; `ValueError` if it is broken or `wrong`"
         begin = len(text) - len(text.lstrip())
         value, end = self.raw_decode(text, begin)
@@ -197,31 +207,30 @@ class StrictJSON:
             raise ValueError(self.wrong)
         return value
 
-# %% ../nbs/01_text.ipynb #00a-008d-NestedTooDeeply
-class NestedTooDeeply(ValueError):
-    "JSON whose lists and objects are nested deeper than Python reads"
-
 # %% ../nbs/01_text.ipynb #00a-008d
-def drop_lone_surrogates(x):
-    "The same value, its texts without halves of surrogate pairs, which no file in UTF-8 can hold"
-    if isinstance(x, str):
-        return _half.sub('', x)
-    if isinstance(x, list):
-        return [drop_lone_surrogates(v) for v in x]
-    if isinstance(x, dict):
-        return {drop_lone_surrogates(k): drop_lone_surrogates(v) for k, v in x.items()}
-    return x
-
-
 has_escaped_surrogate = re.compile(r'\\u[dD][89a-fA-F]').search  # Might there be half a pair in this JSON?
 
+
+def drop_lone_surrogates(
+    x,  # A value that was read from JSON
+):
+    "The same value, its texts without halves of surrogate pairs, which no file in UTF-8 can hold"
+    if isinstance(x, str):
+        return _HALF.sub('', x)
+    if isinstance(x, list):
+        return [drop_lone_surrogates(value) for value in x]
+    if isinstance(x, dict):
+        return {drop_lone_surrogates(key): drop_lone_surrogates(value) for key, value in x.items()}
+    return x
+
 # %% ../nbs/01_text.ipynb #00a-009-read_json
-def read_json(path):
-    "The JSON in `path`; `ValueError` in one line if it is missing or broken"
+def read_json(
+    path: str | Path,  # A file from a stranger
+):
+    "The JSON in a file; `ValueError` in one line if it is missing or broken"
     try:
-        # room is made for as much as is asked for
         with TextReader(path) as f:
-            text = f.read(min(4 * LONGEST, Path(path).stat().st_size) + 1)
+            text = f.read(min(4 * LONGEST, Path(path).stat().st_size) + 1)  # memory is taken for what is asked for
         if len(text) > 4 * LONGEST:
             raise ValueError(f'longer than {4 * LONGEST:,} characters')
         value = StrictJSON(nan=True).decode(text)
@@ -233,8 +242,8 @@ def read_json(path):
 
 # %% ../nbs/01_text.ipynb #00a-009-iter_jsonl
 def iter_jsonl(
-    path,  # A file with a line of JSON each
-    wrong=None,  # Called with (line number, reason) for a line that is broken, whose result is yielded; None: `ValueError`
+    path: str | Path,  # A file with a line of JSON each
+    wrong=None,  # Called with (line number, error) for a broken line, its result is yielded; None: raise `ValueError`
     nan: bool = True,  # Admit NaN and Infinity?
 ):
     "Yield the row of each line that is not empty"
@@ -253,37 +262,38 @@ def iter_jsonl(
                 yield drop_lone_surrogates(row) if has_escaped_surrogate(line) else row
 
 # %% ../nbs/01_text.ipynb #00a-009
-def read_jsonl(path) -> list:
+def read_jsonl(
+    path: str | Path,  # A file with a line of JSON each
+) -> list:
     "The rows of a file with a line of JSON each; `ValueError` names the line that is broken"
     return list(iter_jsonl(path))
 
 # %% ../nbs/01_text.ipynb #00a-024a-safe_cell
-_formula = re.compile(r"'*[=+\-@\t\r]").match
-_quoted = re.compile(r"'+[=+\-@\t\r]").match
-_number = re.compile(r'[+-]?[0-9]{1,15}(\.[0-9]{1,15})?(e[+-]?[0-9]{1,3})?', re.I).fullmatch
+_is_formula = re.compile(r"'*[=+\-@\t\r]").match
+_is_quoted = re.compile(r"'+[=+\-@\t\r]").match
+_is_number = re.compile(r'[+-]?[0-9]{1,15}(\.[0-9]{1,15})?(e[+-]?[0-9]{1,3})?', re.I).fullmatch
 
 
 def safe_cell(
     x,  # What a cell of a CSV file will hold
 ):
     "The same, but a text that a spreadsheet would run as a formula gets a `'` before it; numbers stay numbers"
-    return f"'{x}" if isinstance(x, str) and _formula(x) and not _number(x) else x
+    return f"'{x}" if isinstance(x, str) and _is_formula(x) and not _is_number(x) else x
 
 # %% ../nbs/01_text.ipynb #00a-024a-plain_cell
 def plain_cell(
     x: str,  # A cell that `safe_cell` wrote
 ) -> str:
     "The text that `safe_cell` was given"
-    return x[1:] if _quoted(x) else x
+    return x[1:] if _is_quoted(x) else x
 
 # %% ../nbs/01_text.ipynb #00a-024a
 def safe_table(
     table,  # A pandas DataFrame
-):
+):  # Another DataFrame
     "The same table, for `to_csv`: what a spreadsheet would run is made harmless, in cells, columns and index"
     table = table.rename(columns=safe_cell, index=safe_cell)
     for name, kind in table.dtypes.items():
-        # columns of numbers keep their type
-        if kind.kind == 'O':
+        if kind.kind == 'O':  # columns of numbers keep their type
             table[name] = table[name].map(safe_cell)
     return table
