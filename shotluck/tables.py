@@ -143,9 +143,7 @@ def _columns(cells, need, path):  # Names of the columns in lower case
     return columns
 
 # %% ../nbs/10_tables.ipynb #10-tables-_row_fault
-def _row_fault(
-    cells, columns, separator
-):  # What is wrong with a row, ''; empty cells after the last column may be there
+def _row_fault(cells, columns, separator):  # What is wrong with a row, ''; empty cells after the last column may be there
     if any(map(str.strip, cells[len(columns) :])) or len(cells) < len(columns):
         fault = f"{len(cells)} cells, the table has {len(columns)} columns"
         if len(cells) > len(columns):
@@ -443,6 +441,7 @@ def shard_of(
     shard: str,  # 'i/n', i from 0; '' is all
 ):  # A function: name -> is it in this shard?
     "A test whether a name belongs to shard `i/n`; `ValueError` if it is no such shard"
+    # '' is the only shard of one
     match = re.fullmatch(r'([0-9]{1,9})/([0-9]{1,9})', shard or '0/1')
     if not match or not int(match[1]) < int(match[2]):
         raise ValueError(f"a shard is i/n with i from 0 to n-1, as 0/8; got {shard!r}")
