@@ -140,9 +140,7 @@ def _unsafe(member):  # Why a member must not be unpacked, ''
     return ''
 
 # %% ../nbs/13_unpack.ipynb #00c-014-_target
-def _target(
-    name, wanted
-):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
+def _target(name, wanted):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
     words = normalized_name(name).split('/')
     if wanted is None:
         return words[-1]
