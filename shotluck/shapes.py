@@ -101,7 +101,9 @@ def _alternatives(words):
     return '|'.join(words)
 
 # %% ../nbs/12_shapes.ipynb #00b-009-_slots
-_motions = {phrase: motion for motion, phrases in MOTIONS.items() for phrase in phrases}
+_motions = {}  # {phrase: motion}
+for _motion, _phrases in MOTIONS.items():
+    _motions |= dict.fromkeys(_phrases, _motion)
 _names = dict(
     name=f'(?P<name>{_alternatives(NAMES)})',
     colour=f'(?P<colour>{_alternatives(COLOURS)})',
@@ -296,8 +298,12 @@ def _render(job):
     render_video(*job)
 
 # %% ../nbs/12_shapes.ipynb #12-shapes-_missing
+def _without_slots(plan):
+    return {field: value for field, value in plan.items() if field != 'slots'}
+
+# %% ../nbs/12_shapes.ipynb #12-shapes-_write
 def _write_annotations(raw, split, plans):  # Write the annotations of a split; which of its plans have no video yet
-    rows = [{field: value for field, value in plan.items() if field != 'slots'} for plan in plans]
+    rows = list(map(_without_slots, plans))
     table = raw / 'annotations' / f'shapes_{split}.json'
     old = {row['video']: row for row in read_json(table)} if table.exists() else {}
     missing = []
