@@ -267,7 +267,7 @@ def _unpack_from_hub(files, data, repo, lack, key, quiet, spacing, **kw):  # {na
             rows[name] = (status, reason)
     except DamagedArchive as e:
         rows[names[0]] = ('corrupt', str(e))
-    # what a killed run had fetched and this one did not need
+    # parts that a killed run fetched and this one did not need
     for name in names:
         (folder / name).unlink(missing_ok=True)
     return rows

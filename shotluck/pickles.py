@@ -182,7 +182,7 @@ def read_split_info(
         raise ValueError(f"{path}: a dict of video -> shots was expected, got {type(info).__name__}")
     shots = {drop_lone_surrogates(video): _plain(entries) for video, entries in info.items()}
     shots = {video: entries for video, entries in shots.items() if isinstance(entries, (list, tuple))}
-    # one list may stand in the pickle for many videos at once
+    # many videos may share one list of the pickle
     if sum(map(len, shots.values())) > len(raw):
         raise ValueError(f"{path}: not a pickle of shots (more shots than bytes)")
     return {video: list(map(_shot, entries)) for video, entries in shots.items()}

@@ -58,7 +58,7 @@ class _Window:  # The part of a file that is in memory, and the place in it up t
         return self.text[self.at : self.at + length]
 
 # %% ../nbs/10_tables.ipynb #10-tables-_next_value
-def _next_value(window, decoder, row):  # (value, where it ends) at the window's place, reading on until it is whole
+def _next_value(window, decoder, row):  # (value, where it ends) at the window's place, reading on until it is complete
     while True:
         try:
             value, end = decoder.raw_decode(window.text, window.at)
@@ -105,9 +105,9 @@ def _iter_values(window):  # The elements of a list, `Fault` for one that is wro
         )
 
 # %% ../nbs/10_tables.ipynb #00d-005
-# ijson 3.6 (yajl2_c) in place of this: 1.5 s instead of 2.5 s for 100,000 annotations of 173 MB, but 2.9 s once it
-# notices doubled keys; NaN, 1e999 and integers over 64 bits end the file instead of costing one row, its errors name
-# no row, and 100,000 nested brackets take all memory.
+# Not `ijson` (3.6, yajl2_c): for 100,000 annotations of 173 MB it takes 1.5 s instead of 2.5 s, but 2.9 s once it has to
+# notice doubled fields; NaN, 1e999 or an integer of over 64 bits ends its reading instead of costing one row, its errors
+# do not say which row, and 15,000 nested brackets take 565 MB, growing with the square.
 def iter_json(
     path,  # A file that holds a list in JSON
     piece: int = 1 << 22,  # Characters read at a time
@@ -143,7 +143,9 @@ def _columns(cells, need, path):  # Names of the columns in lower case
     return columns
 
 # %% ../nbs/10_tables.ipynb #10-tables-_row_fault
-def _row_fault(cells, columns, separator):  # What is wrong with a row, ''; empty cells after the last column may be there
+def _row_fault(
+    cells, columns, separator
+):  # What is wrong with a row, ''; empty cells after the last column may be there
     if any(map(str.strip, cells[len(columns) :])) or len(cells) < len(columns):
         fault = f"{len(cells)} cells, the table has {len(columns)} columns"
         if len(cells) > len(columns):

@@ -140,7 +140,9 @@ def _unsafe(member):  # Why a member must not be unpacked, ''
     return ''
 
 # %% ../nbs/13_unpack.ipynb #00c-014-_target
-def _target(name, wanted):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
+def _target(
+    name, wanted
+):  # The file that a member becomes: the longest end of its name that is wanted, None if none is
     words = normalized_name(name).split('/')
     if wanted is None:
         return words[-1]
@@ -283,7 +285,7 @@ def _unpack_stream(stream, folder, progress, zipped):
 def unpack(
     parts,  # An open `Parts`, or any seekable binary file, of a tar (gzip or plain)
     out,  # Folder for the files
-    state='',  # Folder that notes how far it is, so that a later run goes on there; '': nothing is noted
+    state='',  # Folder that notes how far it is, so that a later run continues there; '': nothing is noted
     wanted=None,  # Names to unpack, with folders where they have some; None: all, under the last word of their names
     spacing: int = 1 << 26,  # Bytes between two points at which it can go on
     done=lambda at: None,  # Called with the position in `parts` before which nothing is needed any more

@@ -31,7 +31,7 @@ GONE = [  # (word, pattern of messages); the first that matches counts
 def youtube_reason(
     text: str,  # yt-dlp's message
 ) -> str:  # 'region: …', 'private: …', 'blocked: …', 'removed: …' or 'error: …'
-    "One word for why a video cannot be had, and the message in one line"
+    "One word for why a video cannot be fetched, and the message in one line"
     kind = next((word for word, pattern in GONE if re.search(pattern, text, re.I)), 'error')
     message = re.sub(r'^ERROR: *', '', re.sub(r'\x1b\[[0-9;]*m', '', text))
     return f"{kind}: {' '.join(message.split())[:200]}"
@@ -77,7 +77,7 @@ def _options(folder, url, height, ranges):  # Of yt-dlp
     )
 
 # %% ../nbs/13_youtube.ipynb #01-023-_section
-def _fetch_clip(videos, url, height, job):  # Fetch one clip; '' or why it could not be had
+def _fetch_clip(videos, url, height, job):  # Fetch one clip; '' or why that failed
     name, clip = job
     try:
         from yt_dlp import YoutubeDL
