@@ -105,8 +105,8 @@ def _iter_values(window):  # The elements of a list, `Fault` for one that is wro
         )
 
 # %% ../nbs/10_tables.ipynb #00d-005
-# Not `ijson` (3.6, yajl2_c): for 100,000 annotations of 173 MB it takes 1.5 s instead of 2.5 s, but 2.9 s once it has to
-# notice doubled fields; NaN, 1e999 or an integer of over 64 bits ends its reading instead of costing one row, its errors
+# Not `ijson` (3.6, yajl2_c): for 100,000 annotations of 173 MB it takes 1.5 s instead of 2.5 s, but 2.9 s once it must
+# notice doubled fields; NaN, 1e999 or an integer over 64 bits ends its reading instead of costing one row, its errors
 # do not say which row, and 15,000 nested brackets take 565 MB, growing with the square.
 def iter_json(
     path,  # A file that holds a list in JSON
