@@ -9,6 +9,7 @@ __all__ = ['PUBLISHED_NOTE', 'PUBLISHED', 'value_of_inputs', 'verdict', 'best_an
 # %% ../nbs/41_report.ipynb #41-report-imports
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from fastcore.basics import store_attr
@@ -33,87 +34,89 @@ from shotluck.score import (
 from .text import safe_table
 from .video import read_pictures
 
+# %% ../nbs/41_report.ipynb #41-_input_row
+def _input_row(task, name, scores, metric, gap=None):  # A row of `value_of_inputs`; gap: its row of `differences`
+    found = scores.table[(scores.table.task == task) & (scores.table.metric == metric)].iloc[0]
+    row = dict(task=task, row=name, metric=metric, value=found.value, low=found.low, high=found.high)
+    if gap is None:
+        return {**row, 'difference': np.nan, 'from': np.nan, 'to': np.nan, 'words': ''}
+    return {**row, 'difference': gap.difference, 'from': gap.low, 'to': gap.high, 'words': gap.words}
+
 # %% ../nbs/41_report.ipynb #06b-005-worth
 def value_of_inputs(
     rows: dict,  # Name -> Scores over the same records; the first is the model
     draws: int = 1000,  # Of the bootstrap
-    seed: int = 0,
+    seed: int = 0,  # Of the bootstrap
 ):  # DataFrame: task, row, metric, value, low, high, difference, from, to, words
     "Each control and baseline beside the model, with the interval of the difference to it"
     import pandas as pd
 
-    (name, main), *rest = rows.items()
-    out = []
+    (name, main), *others = rows.items()
+    table = []
     for task, (part, _) in main.parts.items():
-
-        def line(row, s, d=None):
-            t = s.table[(s.table.task == task) & (s.table.metric == part.main)].iloc[0]
-            gap = (
-                dict(difference=d.difference, **{'from': d.low, 'to': d.high}, words=d.words)
-                if d is not None
-                else {'difference': np.nan, 'from': np.nan, 'to': np.nan, 'words': ''}
-            )
-            return dict(task=task, row=row, metric=part.main, value=t.value, low=t.low, high=t.high, **gap)
-
-        out.append(line(name, main))
-        for row, s in rest:
+        table.append(_input_row(task, name, main, part.main))
+        for other, scores in others:
             # a baseline that no training record of the task could make
-            if task not in s.parts:
+            if task not in scores.parts:
                 continue
-            d = differences(main, s, task, draws, seed)
-            out.append(line(row, s, d[d.metric == part.main].iloc[0]))
-    return pd.DataFrame(out)
+            gaps = differences(main, scores, task, draws, seed)
+            table.append(_input_row(task, other, scores, part.main, gaps[gaps.metric == part.main].iloc[0]))
+    return pd.DataFrame(table)
 
 # %% ../nbs/41_report.ipynb #06b-005
+def _verdict_of(rows):  # The sentence for one task, from its rows of `value_of_inputs`
+    main = rows.iloc[0]
+    by_row = {row.row: row for row in rows.itertuples(index=False)}
+    if not {'blank', 'other'} <= set(by_row):
+        return 'Whether the video is used cannot be said: that takes --controls blank,other.'
+    blank = by_row['blank']
+    if 'too few' in blank.words:
+        return f"Whether the video is used cannot be said: {blank.words}."
+    beside = (
+        f"{main.metric} is {main.value:.3f}, with blank frames {blank.value:.3f}, "
+        f"with another video's {by_row['other'].value:.3f}"
+    )
+    lost = [name for name in ('blank', 'other') if by_row[name].words.startswith('lower')]
+    if lost == ['blank', 'other']:
+        return f'The video is used: {beside}, and both differences are more than the choice of videos explains.'
+    if lost == ['blank']:
+        return (
+            "Frames are needed, but another video's do as well as the right ones: "
+            f"no sign that what they show is used. {beside}."
+        )
+    if lost == ['other']:
+        return (
+            'Wrong frames do harm, but blank ones do as well as the right ones: '
+            f'no sign that the right ones help. {beside}.'
+        )
+    return f'No sign that the video is used: {beside}, and neither differs by more than the choice of videos explains.'
+
+# %% ../nbs/41_report.ipynb #41-verdict-def
 def verdict(
-    table,  # From `value_of_inputs`, with the rows blank and other
+    table,  # DataFrame, from `value_of_inputs`, with the rows blank and other
 ) -> dict:  # task -> sentence
     "Whether the model uses the video, in words; a difference counts if its interval leaves out 0"
-    out = {}
-    for task, t in table.groupby('task', sort=False):
-        r = {x.row: x for x in t.itertuples(index=False)}
-        main = t.iloc[0]
-        if not {'blank', 'other'} <= set(r):
-            out[task] = 'Whether the video is used cannot be said: that takes --controls blank,other.'
-            continue
-        if 'too few' in r['blank'].words:
-            out[task] = f"Whether the video is used cannot be said: {r['blank'].words}."
-            continue
-        lost = [k for k in ('blank', 'other') if r[k].words.startswith('lower')]
-        beside = f"{main.metric} is {main.value:.3f}, with blank frames {r['blank'].value:.3f}, with another video's {r['other'].value:.3f}"
-        out[task] = {
-            (
-                'blank',
-                'other',
-            ): f'The video is used: {beside}, and both differences are more than the choice of videos explains.',
-            (
-                'blank',
-            ): f"Frames are needed, but another video's do as well as the right ones: no sign that what they show is used. {beside}.",
-            (
-                'other',
-            ): f'Wrong frames do harm, but blank ones do as well as the right ones: no sign that the right ones help. {beside}.',
-            (): f'No sign that the video is used: {beside}, and neither differs by more than the choice of videos explains.',
-        }[tuple(lost)]
-    return out
+    return {task: _verdict_of(rows) for task, rows in table.groupby('task', sort=False)}
 
 # %% ../nbs/41_report.ipynb #06b-009-extremes
 PUBLISHED_NOTE = (
-    "Shot2Story's published scores were counted by nlg-eval, which splits untokenised text at spaces so that case and punctuation count, over answers of another decoding (3 beams with sampling, top-p .9). "
+    "Shot2Story's published scores were counted by nlg-eval, which splits untokenised text at spaces so that case and "
+    "punctuation count, over answers of another decoding (3 beams with sampling, top-p .9). "
     "They cannot be set beside these; shotluck-score and shotluck-compare count in that way with --metric nlg-eval."
 )
 
 
 def best_and_worst(
-    scores: Scores,
-    n: int = 12,  # Of each end
+    scores: Scores,  # Of a row
+    n: int = 12,  # Records of each end
 ) -> set:  # of ids
     "The best and the worst records by each metric of each task"
-    out = set()
-    for m, _ in scores.parts.values():
-        for col in m.each().T:
-            at = np.argsort(col, kind='stable')
-            out.update(m.ids[i] for i in [*at[:n], *at[-n:]])
-    return out
+    found = set()
+    for metrics, _ in scores.parts.values():
+        for values in metrics.each().T:
+            order = np.argsort(values, kind='stable')
+            found.update(metrics.ids[i] for i in [*order[:n], *order[-n:]])
+    return found
 
 # %% ../nbs/41_report.ipynb #06b-009-_middles
 def _middles(record, most):  # Middle frames of its first shots, none if it does not say where they are
@@ -127,262 +130,315 @@ def _middles(record, most):  # Middle frames of its first shots, none if it does
 
 # %% ../nbs/41_report.ipynb #06b-009-_pictures
 def _pictures(videos, job):  # In a worker: the frames as data URIs
-    video, idxs = job
-    return [data_uri(encode_jpeg(frame, 70)) for frame in read_pictures(path_inside(videos, video), idxs, 160)]
+    video, frame_numbers = job
+    frames = read_pictures(path_inside(videos, video), frame_numbers, 160)
+    return [data_uri(encode_jpeg(frame, 70)) for frame in frames]
 
 # %% ../nbs/41_report.ipynb #06b-009-thumbnails
 def thumbnails(
     records: list,  # Whose shots to show
-    videos,  # Folder of the videos
+    videos: str | Path,  # Folder of the videos
     most: int = 4,  # Pictures of a record
-    quiet: bool = False,
+    quiet: bool = False,  # No progress bar
     seconds: float = 60,  # That a video may take
 ) -> dict:  # id -> [data URI, …]; a video that cannot be read in time has none
     "Middle frames of shots, each video opened once, in worker processes"
-    want, out = {}, {}
-    for r in records:
-        if middles := _middles(r, most):
-            want.setdefault(r['video'], []).append((r['id'], middles))
-    jobs = [(video, sorted({k for _, ks in rows for k in ks})) for video, rows in want.items()]
-    for (video, idxs), uris in (
-        parallel_map(partial(_pictures, videos), jobs, timeout=seconds, desc='thumbnails', quiet=quiet) if jobs else ()
-    ):
+    wanted = {}  # video -> [(id, frames), …]
+    for record in records:
+        if middles := _middles(record, most):
+            wanted.setdefault(record['video'], []).append((record['id'], middles))
+    jobs = [(video, sorted(set().union(*dict(shown).values()))) for video, shown in wanted.items()]
+    if not jobs:
+        return {}
+    found = {}
+    work = partial(_pictures, videos)
+    for (video, frame_numbers), uris in parallel_map(work, jobs, timeout=seconds, desc='thumbnails', quiet=quiet):
         if isinstance(uris, Exception):
             continue
-        seen = dict(zip(idxs, uris))
-        out.update({i: [seen[k] for k in ks] for i, ks in want[video]})
-    return out
+        uri_of = dict(zip(frame_numbers, uris))
+        for i, middles in wanted[video]:
+            found[i] = [uri_of[frame] for frame in middles]
+    return found
+
+# %% ../nbs/41_report.ipynb #41-_item
+def _item(record, name, scores, preds, shown, pictures):  # A record as the page's script reads it
+    i = record['id']
+    others = {row: texts[i] for row, texts in preds.items() if row != name and i in shown and i in texts}
+    return dict(
+        id=i,
+        task=record['task'],
+        ref=reference_of(record),
+        said=preds[name][i],
+        asr=' / '.join(str(text) for text in record.get('asr') or [] if text),
+        ask=record.get('question', ''),
+        scores={metric: None if np.isnan(value) else round(value, 4) for metric, value in scores.each[i].items()},
+        rows=others,
+        pics=pictures.get(i, []),
+    )
+
+# %% ../nbs/41_report.ipynb #41-_bars
+def _bars(table):  # What each input is worth, a group of bars for each task
+    bars = []
+    for task, rows in table.groupby('task', sort=False):
+        top = float(np.nanmax([*rows.high, *rows.value, 1e-9]))
+        bars.append(dict(task=task, metric=rows.metric.iloc[0], top=top, rows=rows.to_dict('records')))
+    return bars
+
+# %% ../nbs/41_report.ipynb #41-_score_tables
+def _score_tables(table):  # All scores, a table for each task
+    return [
+        dict(task=task, n=int(rows.n.iloc[0]), N=int(rows.N.iloc[0]), rows=rows.to_dict('records'))
+        for task, rows in table.groupby('task', sort=False)
+    ]
 
 # %% ../nbs/41_report.ipynb #06b-009
 def report(
     rows: dict,  # Name -> Scores over the same records; the first is the model
     preds: dict,  # Name -> {id: text}
     records: list,  # As scored
-    videos=None,  # Folder of the videos, for thumbnails; None: the page has none
-    what: dict = {},  # Name of a row -> what it is, in words
+    videos: str | Path = None,  # Folder of the videos, for thumbnails; None: the page has none
+    what: dict = None,  # Name of a row -> what it is, in words
     title: str = '',  # Of the page
-    failed: dict = {},  # Name of a row -> {id: why the model could not be shown it}
-    notes: list = [],  # Of what was left out
+    failed: dict = None,  # Name of a row -> {id: why the model could not be shown it}
+    notes: list = None,  # Of what was left out
     draws: int = 1000,  # Of the bootstrap
     quiet: bool = False,  # No progress bar
-) -> str:
+) -> str:  # HTML
     "One self-contained page: scores, what each input is worth, and every answer to search and sort"
     name, main = next(iter(rows.items()))
     table = value_of_inputs(rows, draws) if draws else None
-    shown = best_and_worst(main) if len(records) > 400 else {r['id'] for r in records}
-    thumbs = thumbnails([r for r in records if r['id'] in shown], videos, quiet=quiet) if videos else {}
-    items = [
-        dict(
-            id=r['id'],
-            task=r['task'],
-            ref=reference_of(r),
-            said=preds[name][r['id']],
-            asr=' / '.join(str(a) for a in r.get('asr') or [] if a),
-            ask=r.get('question', ''),
-            scores={k: None if np.isnan(v) else round(v, 4) for k, v in main.each[r['id']].items()},
-            rows={k: p[r['id']] for k, p in preds.items() if k != name and r['id'] in shown and r['id'] in p},
-            pics=thumbs.get(r['id'], []),
-        )
-        for r in records
-    ]
-    bars = (
-        []
-        if table is None
-        else [
-            dict(
-                task=t,
-                metric=g.metric.iloc[0],
-                top=float(np.nanmax([*g.high, *g.value, 1e-9])),
-                rows=g.to_dict('records'),
-            )
-            for t, g in table.groupby('task', sort=False)
-        ]
-    )
-    scores = [
-        dict(task=t, n=int(g.n.iloc[0]), N=int(g.N.iloc[0]), rows=g.to_dict('records'))
-        for t, g in main.table.groupby('task', sort=False)
-    ]
+    shown = best_and_worst(main) if len(records) > 400 else {record['id'] for record in records}
+    pictures = {}
+    if videos:
+        pictures = thumbnails([record for record in records if record['id'] in shown], videos, quiet=quiet)
     return render_page(
         'evaluate.html',
         title=title or name,
         about=main.about(),
-        scores=scores,
-        bars=bars,
+        scores=_score_tables(main.table),
+        bars=[] if table is None else _bars(table),
         verdict={} if table is None else verdict(table),
-        what=what,
+        what=what or {},
         name=name,
-        items=items,
-        metrics={t: m.names for t, (m, _) in main.parts.items()},
-        failed={row: bad for row, bad in failed.items() if bad},
-        notes=notes,
+        items=[_item(record, name, main, preds, shown, pictures) for record in records],
+        metrics={task: metrics.names for task, (metrics, _) in main.parts.items()},
+        failed={row: reasons for row, reasons in (failed or {}).items() if reasons},
+        notes=notes or [],
         published=PUBLISHED_NOTE if set(main.parts) - {'qa'} else '',
     )
 
-# %% ../nbs/41_report.ipynb #06b-012
+# %% ../nbs/41_report.ipynb #41-published
 _S2S = (
     'Shot2Story, arXiv 2312.10300',
-    "nlg-eval on untokenised text, so compare under --metric nlg-eval; 3 beams with sampling, top-p .9; its own prompts, 7B models",
+    "nlg-eval on untokenised text, so compare under --metric nlg-eval; "
+    "3 beams with sampling, top-p .9; its own prompts, 7B models",
 )
 _SLH = (
     'Shotluck-Holmes, arXiv 2405.20648',
     'another CIDEr and METEOR code, and the reference caption was in the prompt: not comparable',
 )
+
+
+def _published(run, task, origin, *percent):  # A row of `PUBLISHED`, with its scores as shares
+    source, note = origin
+    scores = dict(zip(('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr'), [value / 100 for value in percent]))
+    return dict(run=run, task=task, scores=scores, source=source, note=note)
+
+
 PUBLISHED = [
-    dict(
-        run=run,
-        task=task,
-        scores=dict(zip(('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr'), [v / 100 for v in vs])),
-        source=s,
-        note=n,
-    )
-    for run, task, vs, (s, n) in [
-        ('Shot2Story V', 'caption', (10.5, 16.0, 30.1, 38.8), _S2S),
-        ('Shot2Story V+A', 'caption', (10.7, 16.2, 29.6, 37.4), _S2S),
-        ('SUM-holistic', 'summary', (10.9, 18.3, 26.2, 6.3), _S2S),
-        ('SUM-shot', 'summary', (11.7, 19.7, 26.8, 8.6), _S2S),
-        ('Shot2Story V+A', 'narration', (18.8, 24.8, 39.0, 168.7), _S2S),
-        ('Shotluck-Holmes 1.5B', 'caption', (9.3, 25.3, 36.3, 68.9), _SLH),
-        ('Shotluck-Holmes 3.1B', 'caption', (8.7, 25.7, 36.2, 63.2), _SLH),
-        ('Shotluck-Holmes 1.5B', 'summary', (6.48, 21.3, 40.2, 144.3), _SLH),
-        ('Shotluck-Holmes 3.1B', 'summary', (7.67, 23.2, 43.0, 152.3), _SLH),
-    ]
+    _published('Shot2Story V', 'caption', _S2S, 10.5, 16.0, 30.1, 38.8),
+    _published('Shot2Story V+A', 'caption', _S2S, 10.7, 16.2, 29.6, 37.4),
+    _published('SUM-holistic', 'summary', _S2S, 10.9, 18.3, 26.2, 6.3),
+    _published('SUM-shot', 'summary', _S2S, 11.7, 19.7, 26.8, 8.6),
+    _published('Shot2Story V+A', 'narration', _S2S, 18.8, 24.8, 39.0, 168.7),
+    _published('Shotluck-Holmes 1.5B', 'caption', _SLH, 9.3, 25.3, 36.3, 68.9),
+    _published('Shotluck-Holmes 3.1B', 'caption', _SLH, 8.7, 25.7, 36.2, 63.2),
+    _published('Shotluck-Holmes 1.5B', 'summary', _SLH, 6.48, 21.3, 40.2, 144.3),
+    _published('Shotluck-Holmes 3.1B', 'summary', _SLH, 7.67, 23.2, 43.0, 152.3),
 ]
 
+# %% ../nbs/41_report.ipynb #41-_Dot
+class _Dot(NamedTuple):
+    "A score as the figure shows it"
 
+    name: str
+    value: float
+    low: float  # Of its interval; NaN: it has none
+    high: float
+    published: bool
+
+# %% ../nbs/41_report.ipynb #41-_draw
+def _draw(ax, title, dots):  # The first dot on top; published ones hollow
+    for y, dot in enumerate(dots[::-1]):
+        if np.isfinite(dot.low):
+            ax.plot([dot.low, dot.high], [y, y], color='C0', lw=1.5)
+        ax.plot(dot.value, y, 'o', color='C0', mfc='white' if dot.published else 'C0')
+    ax.set_yticks(range(len(dots)), [dot.name[-26:] for dot in dots[::-1]], fontsize=7)
+    ax.set_title(title, fontsize=9)
+    ax.set_xlim(left=0)
+    ax.grid(alpha=0.3, axis='x')
+
+# %% ../nbs/41_report.ipynb #06b-012
 class Comparison:
-    "`table` (a row for each run), `differences` to the first run with intervals and words, over `n` records common to all"
+    "`table` (a row for each run), and `differences` to the first run with intervals and words, over `n` common records"
 
-    def __init__(self, table, differences, n: int, sizes: dict, published, bounds: dict, metric='coco'):
-        store_attr()  # bounds: (run, column) -> (low, high)
+    def __init__(
+        self,
+        table,  # DataFrame: a row for each run, a column for each task and metric
+        differences,  # DataFrame: as `paired` gives it, with run and first; empty: none were drawn
+        n: int,  # Records common to all runs
+        sizes: dict,  # run -> records that it has
+        published,  # DataFrame: run, task, metrics, source, note; empty: none are wanted
+        bounds: dict,  # (run, column) -> (low, high)
+        metric: str = 'coco',  # How words are cut
+    ):
+        store_attr()
 
-    def about(self):
-        most = max(self.sizes.values())
-        return (
-            ('' if self.metric == 'coco' else f'counted as {self.metric} does, ')
-            + f"over the {self.n} records common to all"
-            + ('' if self.n == most else ' (' + ', '.join(f'{r} has {k}' for r, k in self.sizes.items()) + ')')
-        )
+    def about(self) -> str:
+        "How words are cut, and over which records"
+        how = '' if self.metric == 'coco' else f'counted as {self.metric} does, '
+        sizes = ''
+        if self.n != max(self.sizes.values()):
+            sizes = ' (' + ', '.join(f'{run} has {size}' for run, size in self.sizes.items()) + ')'
+        return f'{how}over the {self.n} records common to all{sizes}'
 
-    def caution(self):
-        return (
-            [PUBLISHED_NOTE]
-            if self.metric == 'coco'
-            else ['All runs are counted as nlg-eval does, as the rows of Shot2Story are; the decoding differs still.']
-        )
+    def caution(self) -> list:
+        "What must be known to read published rows beside these"
+        if self.metric == 'coco':
+            return [PUBLISHED_NOTE]
+        return ['All runs are counted as nlg-eval does, as the rows of Shot2Story are; the decoding differs still.']
 
-    def main(self):  # What is printed of the differences
-        d = self.differences
-        return d[[m in ('CIDEr', 'token F1') for m in d.metric]] if len(d) else d
+    def main(self):  # DataFrame
+        "What is printed of the differences: one metric of each task"
+        rows = self.differences
+        return rows[rows.metric.isin(['CIDEr', 'token F1'])] if len(rows) else rows
 
     def __repr__(self):
         parts = [self.table.round(4).to_string(), self.about()]
-        parts += [
-            f"{x.run} against {x.first}, {x.task} {x.metric}: {x.difference:+.4f} [{x.low:+.4f}, {x.high:+.4f}], {x.words}"
-            for x in self.main().itertuples()
-        ]
-        return '\n'.join(
-            parts + ([self.published.to_string(index=False), *self.caution()] if len(self.published) else [])
-        )
+        for row in self.main().itertuples():
+            parts.append(
+                f"{row.run} against {row.first}, {row.task} {row.metric}: "
+                f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}], {row.words}"
+            )
+        if len(self.published):
+            parts += [self.published.to_string(index=False), *self.caution()]
+        return '\n'.join(parts)
 
     def _repr_html_(self):
-        return (
-            self.table.round(4).to_html()
-            + f'<p>{self.about()}</p>'
-            + self.main().round(4).to_html(index=False)
-            + (
-                self.published.to_html(index=False) + ''.join(f'<p>{t}</p>' for t in self.caution())
-                if len(self.published)
-                else ''
-            )
-        )
+        parts = [self.table.round(4).to_html(), f'<p>{self.about()}</p>', self.main().round(4).to_html(index=False)]
+        if len(self.published):
+            parts += [self.published.to_html(index=False), *(f'<p>{line}</p>' for line in self.caution())]
+        return ''.join(parts)
 
-    def save(self, out):
-        "compare.csv, differences.csv, published.csv and compare.png"
-        for name, t in (('compare', self.table), ('differences', self.differences), ('published', self.published)):
-            with atomic_write(Path(out) / f'{name}.csv') as p:
-                safe_table(t).to_csv(p, index=name == 'compare')
-        with atomic_write(Path(out) / 'compare.png') as p:
-            self.plot().savefig(p, dpi=110, format='png')
+    def save(self, out: str | Path):
+        "Write compare.csv, differences.csv, published.csv and compare.png"
+        tables = dict(compare=self.table, differences=self.differences, published=self.published)
+        for name, table in tables.items():
+            with atomic_write(Path(out) / f'{name}.csv') as part:
+                safe_table(table).to_csv(part, index=name == 'compare')
+        with atomic_write(Path(out) / 'compare.png') as part:
+            self.plot().savefig(part, dpi=110, format='png')
 
-    def plot(self):
-        "Runs with intervals, published rows hollow"
+    def _dots(self, column):  # The `_Dot`s of all runs, then of what was published
+        task, metric = column.split(' ', 1)
+        dots = []
+        for run in self.table.index:
+            dots.append(_Dot(run, self.table.at[run, column], *self.bounds[run, column], published=False))
+        for row in self.published.to_dict('records'):
+            if row['task'] == task:
+                dots.append(_Dot(f"{row['run']} *", row.get(metric, np.nan), np.nan, np.nan, published=True))
+        return dots
+
+    def plot(self):  # matplotlib.figure.Figure
+        "Draw runs with their intervals, published rows hollow"
         from matplotlib.figure import Figure
 
-        keys = [k for k in self.table.columns if k.split()[-1] in ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1')]
-        fig = Figure(figsize=(11, 2.6 * -(-len(keys) // 4) + 0.4), layout='constrained')
-        for ax, k in zip(np.atleast_1d(fig.subplots(-(-len(keys) // 4), min(4, len(keys)))).flat, keys):
-            task, metric = k.split(' ', 1)
-            rows = [(r, *self.table.loc[r, k:k].tolist(), *self.bounds[r, k]) for r in self.table.index]
-            rows += [
-                (f"{p.run} *", getattr(p, metric.replace('-', '_').replace(' ', '_'), np.nan), np.nan, np.nan)
-                for p in self.published.rename(columns=lambda c: c.replace('-', '_')).itertuples()
-                if p.task == task
-            ]
-            for y, (r, v, l, h) in enumerate(rows[::-1]):
-                if np.isfinite(l):
-                    ax.plot([l, h], [y, y], color='C0', lw=1.5)
-                ax.plot(v, y, 'o', color='C0', mfc='white' if r.endswith('*') else 'C0')
-            ax.set_yticks(range(len(rows)), [r[0][-26:] for r in rows[::-1]], fontsize=7)
-            ax.set_title(k, fontsize=9)
-            ax.set_xlim(left=0)
-            ax.grid(alpha=0.3, axis='x')
+        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1')
+        columns = [column for column in self.table.columns if column.split()[-1] in wanted]
+        n_lines = -(-len(columns) // 4)
+        fig = Figure(figsize=(11, 2.6 * n_lines + 0.4), layout='constrained')
+        axs = np.atleast_1d(fig.subplots(n_lines, min(4, len(columns)))).flat
+        for ax, column in zip(axs, columns):
+            _draw(ax, column, self._dots(column))
         if len(self.published):
             fig.supxlabel('* published, over other records or by other code: see published.csv', fontsize=7)
         return fig
 
+# %% ../nbs/41_report.ipynb #41-_Run
+class _Run(NamedTuple):
+    "What a run left in its folder"
+
+    predictions: dict  # id -> text
+    records: dict  # id -> record
+
 # %% ../nbs/41_report.ipynb #06b-013-_run
-def _run(folder):  # (predictions, records) of a run
+def _read_run(folder):  # `_Run`; `ValueError` if the folder holds none
     folder = Path(folder)
-    recs = next((p for p in (folder / 'records.jsonl', folder.parent / 'records.jsonl') if p.exists()), None)
-    if recs is None:
-        raise ValueError(
-            f"{folder}: no records.jsonl in it or above it, so this is no folder that shotluck-evaluate wrote"
-        )
-    return read_predictions(folder / 'predictions.jsonl'), {r['id']: r for r in read_records(recs)}
+    for file in (folder / 'records.jsonl', folder.parent / 'records.jsonl'):
+        if file.exists():
+            records = {record['id']: record for record in read_records(file)}
+            return _Run(read_predictions(folder / 'predictions.jsonl'), records)
+    raise ValueError(f"{folder}: no records.jsonl in it or above it, so this is no folder that shotluck-evaluate wrote")
+
+# %% ../nbs/41_report.ipynb #41-_common
+def _common_records(runs):  # The records of the first run that all have, if the references agree
+    first, *_ = runs
+    ids = set.intersection(*({*run.predictions} & {*run.records} for run in runs.values()))
+    if not ids:
+        sizes = ', '.join(f'{name} has {len(run.predictions)}' for name, run in runs.items())
+        raise ValueError(f"these runs have no record in common: {sizes}")
+    records = [runs[first].records[i] for i in sorted(ids)]
+    for name, run in runs.items():
+        other = [r['id'] for r in records if reference_of(run.records[r['id']]) != reference_of(r)]
+        if other:
+            raise ValueError(
+                f"{name} and {first} have different references for {len(other)} records, such as {other[0]}"
+            )
+    return records
+
+# %% ../nbs/41_report.ipynb #41-_published_rows
+def _published_rows(tasks):  # What was published of these tasks, as dicts
+    rows = [row for row in PUBLISHED if row['task'] in tasks]
+    return [
+        dict(run=row['run'], task=row['task'], **row['scores'], source=row['source'], note=row['note']) for row in rows
+    ]
 
 # %% ../nbs/41_report.ipynb #06b-013
 def compare(
     runs: list,  # Folders that `evaluate` wrote
-    draws: int = 1000,  # Of the bootstrap
+    draws: int = 1000,  # Of the bootstrap; 0: no differences
     seed: int = 0,  # Of the bootstrap
     published: bool = False,  # Also the published rows of the same tasks?
     metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published rows were
 ) -> Comparison:
-    "Scores of runs side by side, each scored anew over the records common to all"
+    "Scores of runs side by side, each counted again over the records common to all"
     import pandas as pd
 
-    read = {str(r): _run(r) for r in runs}
-    ids = set.intersection(*({i for i in p if i in rs} for p, rs in read.values()))
-    if not ids:
-        raise ValueError(
-            f"these runs have no record in common: {', '.join(f'{r} has {len(p)}' for r, (p, _) in read.items())}"
-        )
-    first = next(iter(read))
-    recs = [read[first][1][i] for i in sorted(ids)]
-    for r, (_, rs) in read.items():
-        if bad := [q['id'] for q in recs if reference_of(rs[q['id']]) != reference_of(q)]:
-            raise ValueError(f"{r} and {first} have different references for {len(bad)} records, such as {bad[0]}")
-    got = {r: score({i: p[i] for i in ids}, recs, draws, seed, metric=metric) for r, (p, _) in read.items()}
-    cells = {r: {f'{x.task} {x.metric}': x for x in s.table.itertuples()} for r, s in got.items()}
-    gaps = (
-        [paired(got[first], s, draws, seed).assign(run=r, first=first) for r, s in got.items() if r != first]
-        if draws
-        else []
-    )
-    known = pd.DataFrame(
-        [
-            dict(run=p['run'], task=p['task'], **p['scores'], source=p['source'], note=p['note'])
-            for p in PUBLISHED
-            if published and p['task'] in got[first].parts
-        ]
-    )
+    read = {str(run): _read_run(run) for run in runs}
+    records = _common_records(read)
+    scores = {}
+    for name, run in read.items():
+        texts = {record['id']: run.predictions[record['id']] for record in records}
+        scores[name] = score(texts, records, draws, seed, metric=metric)
+    values = {}
+    bounds = {}
+    for name, scored in scores.items():
+        values[name] = {}
+        for row in scored.table.itertuples():
+            column = f'{row.task} {row.metric}'
+            values[name][column] = row.value
+            bounds[name, column] = (row.low, row.high)
+    first, *others = scores
+    gaps = []
+    for name in others if draws else []:
+        gaps.append(paired(scores[first], scores[name], draws, seed).assign(run=name, first=first))
     return Comparison(
-        pd.DataFrame({r: {k: x.value for k, x in row.items()} for r, row in cells.items()}).T,
+        pd.DataFrame(values).T,
         pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(),
-        len(ids),
-        {r: len(p) for r, (p, _) in read.items()},
-        known,
-        {(r, k): (x.low, x.high) for r, row in cells.items() for k, x in row.items()},
+        len(records),
+        {name: len(run.predictions) for name, run in read.items()},
+        pd.DataFrame(_published_rows(scores[first].parts) if published else []),
+        bounds,
         metric,
     )
 
@@ -400,20 +456,18 @@ def score_main(
     seed: int = 0,  # Of the bootstrap
 ):
     "Score anybody's predictions"
-    preds, every = read_predictions(predictions), read_records(records)
+    preds = read_predictions(predictions)
+    every = read_records(records)
     wanted = _names(tasks, LENGTHS, 'task') or list(LENGTHS)
-    recs = [r for r in every if r['task'] in wanted]
-    s = score(preds, recs, draws, seed, partial, of=every, metric=metric)
+    recs = [record for record in every if record['task'] in wanted]
+    scores = score(preds, recs, draws, seed, partial, of=every, metric=metric)
     if out:
-        save_scores(s, out, dict(predictions=predictions, records=records))
-        recs = [r for r in recs if r['id'] in s.each]
-        write_text(
-            Path(out) / 'index.html',
-            report(
-                dict(model=s), dict(model=preds), recs, videos or None, {}, title=Path(predictions).name, draws=draws
-            ),
-        )
-    print(s)
+        save_scores(scores, out, dict(predictions=predictions, records=records))
+        scored = [record for record in recs if record['id'] in scores.each]
+        title = Path(predictions).name
+        page = report(dict(model=scores), dict(model=preds), scored, videos or None, title=title, draws=draws)
+        write_text(Path(out) / 'index.html', page)
+    print(scores)
 
 # %% ../nbs/41_report.ipynb #06-037
 @command
@@ -426,7 +480,7 @@ def compare_main(
     seed: int = 0,  # Of the bootstrap
 ):
     "Set the scores of several runs side by side, over the records common to all"
-    c = compare(runs, draws, seed, published, metric)
+    comparison = compare(runs, draws, seed, published, metric)
     if out:
-        c.save(out)
-    print(c)
+        comparison.save(out)
+    print(comparison)
