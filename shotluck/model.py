@@ -23,17 +23,14 @@ from transformers import (
     StableLmConfig,
 )
 
+from .device import attention_for, pick_device, pick_dtype, quiet_loading
 from .errors import blaming_file
 from .hub import adapter_chain, base_of, locate, stored_bytes, weight_files
 from shotluck.llava import (
     VideoLlava,
-    _quiet_loading,
-    attention_for,
     check_architecture,
     check_config,
     known_settings,
-    pick_device,
-    pick_dtype,
     picture_settings,
 )
 from .plan import safe_tokenizer
@@ -143,7 +140,7 @@ def load_checkpoint(
             )
             tokenizer = safe_tokenizer(AutoTokenizer, folder, config.text_config.vocab_size, config=PreTrainedConfig())
         ends = end_tokens(folder, config)
-        with _quiet_loading():
+        with quiet_loading():
             model, info = VideoLlava.from_pretrained(
                 folder,
                 config=config,
