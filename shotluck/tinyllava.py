@@ -56,7 +56,8 @@ def _check_tokenizer_files(folder, own, whole):  # `own`: tokenizer_config.json
     if 'auto_map' in own and not whole:
         raise ValueError(
             f"{folder}: its tokenizer {own.get('tokenizer_class')!r} needs code that comes with it, "
-            "which is never run; for StableLM-2 put tokenizer.json and tokenizer_config.json of stabilityai/stablelm-2-1_6b into the folder"
+            "which is never run; for StableLM-2 put tokenizer.json and tokenizer_config.json of "
+            "stabilityai/stablelm-2-1_6b into the folder"
         )
     for names in (['tokenizer.json'], ['tokenizer.model'], ['vocab.json', 'merges.txt']):
         if all((folder / name).exists() for name in names):
