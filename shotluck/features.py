@@ -9,13 +9,16 @@ __all__ = ['decode_in_worker', 'iter_decoded', 'iter_features', 'FrameBank', 'to
 # %% ../nbs/27_features.ipynb #27-features-imports
 import hashlib
 import os
+import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy, deepcopy
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -34,7 +37,11 @@ def _decode(videos, size, job):
 def _as_video_error(video, e):  # Whatever went wrong while a video was decoded
     if isinstance(e, VideoError):
         return e
-    status = 'timeout' if isinstance(e, TimeoutError) else 'bad_row' if isinstance(e, ValueError) else 'corrupt'
+    status = 'corrupt'
+    if isinstance(e, TimeoutError):
+        status = 'timeout'
+    elif isinstance(e, ValueError):
+        status = 'bad_row'
     return VideoError(f"{video}: {e or type(e).__name__}", status)
 
 # %% ../nbs/27_features.ipynb #05a-005-decode_apart
@@ -44,7 +51,7 @@ def decode_in_worker(
     job: tuple,  # (video, frame numbers)
     timeout: float = 300,  # Seconds it may take
 ) -> np.ndarray:  # uint8 [T, size, size, 3]
-    "The frames, decoded in a process of their own: a decoder that hangs or dies is a `VideoError` too"
+    "Frames decoded in a process of their own; `VideoError` also if the decoder hangs or dies"
     try:
         return run_supervised(_decode, videos, size, job, timeout=timeout)
     except Exception as e:
@@ -58,54 +65,50 @@ def iter_decoded(
     workers: int = 0,  # Processes; 0: one for each core, -1: one after another
     timeout: float = 300,  # Seconds that a video may take
 ):
-    "Yield (job, frames uint8 [T, size, size, 3]) in order; in place of the frames may stand a `VideoError`"
+    "Yield (job, frames uint8 [T, size, size, 3]) in order; of a video that cannot be read (job, `VideoError`)"
     if workers >= 0 and len(jobs) > 1:
+        decode = partial(_decode, videos, size)
+        n = min(workers or os.cpu_count(), len(jobs))
         # a few ahead: what waits for the tower takes memory
-        for j, x in parallel_map(
-            partial(_decode, videos, size),
-            jobs,
-            min(workers or os.cpu_count(), len(jobs)),
-            timeout,
-            quiet=True,
-            ahead=4,
-        ):
-            yield j, _as_video_error(j[0], x) if isinstance(x, Exception) else x
+        for job, frames in parallel_map(decode, jobs, n, timeout, quiet=True, ahead=4):
+            yield job, _as_video_error(job[0], frames) if isinstance(frames, Exception) else frames
         return
-    for j in jobs:
+    for job in jobs:
         try:
-            x = decode_in_worker(videos, size, j, timeout)
+            frames = decode_in_worker(videos, size, job, timeout)
         except VideoError as e:
-            x = e
-        yield j, x
+            frames = e
+        yield job, frames
 
 # %% ../nbs/27_features.ipynb #05a-008-looked
 def iter_features(
-    model,
+    model,  # A `VideoLlava`
     videos,  # (job, frames, or a `VideoError`), as `iter_decoded` yields them
 ):
     "Yield (job, what the tower sees of the frames, or the `VideoError`) in order"
     cores = torch.get_num_threads()
     # by ZeRO-3: processes must do all in the same order
     spread = hasattr(next(model.parameters()), 'ds_id')
-    n = min(cores, 16) if model.device.type == 'cpu' and frames_per_pass(model.config) == 16 and not spread else 1
+    small = frames_per_pass(model.config) == 16
+    n = min(cores, 16) if model.device.type == 'cpu' and small and not spread else 1
 
-    def see(x):
-        return x if isinstance(x, VideoError) else model.see(x)
+    def see(frames):
+        return frames if isinstance(frames, VideoError) else model.see(frames)
 
     if n == 1:
-        for j, x in videos:
-            yield j, see(x)
+        for job, frames in videos:
+            yield job, see(frames)
         return
-    going = deque()
+    pending = deque()
     try:
         with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for j, x in videos:
-                going.append((j, pool.submit(see, x)))
-                if len(going) > 2 * n:
-                    j, job = going.popleft()
-                    yield j, job.result()
-            for j, job in going:
-                yield j, job.result()
+            for job, frames in videos:
+                pending.append((job, pool.submit(see, frames)))
+                if len(pending) > 2 * n:
+                    job, seen = pending.popleft()
+                    yield job, seen.result()
+            for job, seen in pending:
+                yield job, seen.result()
     finally:
         torch.set_num_threads(cores)  # part of what a thread sets holds for all of them
 
@@ -113,177 +116,270 @@ def iter_features(
 class FrameBank:
     "The tower's pooled features of every frame, computed once and kept in memory"
 
-    features = True
+    features = True  # Does a batch hold features? Else pixels
 
-    def __init__(self, model, videos, dtype=torch.float32):
-        self.model, self.videos, self.dtype, self.kept = model, videos, dtype, {}
+    def __init__(
+        self,
+        model,  # A `VideoLlava`, whose tower sees the frames
+        videos,  # Folder of the videos
+        dtype=torch.float32,  # Of the kept features
+    ):
+        self.model = model
+        self.videos = videos
+        self.dtype = dtype
+        self.kept = {}  # (video, frame number) -> N Dv
         self.lost = {}  # video -> (status, reason), of those that could be read when the run began
 
     @property
-    def size(self):
+    def size(self) -> int:
+        "Side of a frame, pixels"
         return self.model.config.vision_config.image_size
 
-    def add(self, video: str, idxs):
-        "Read and keep the frames `idxs` of a video that are not there yet"
+    def shape(
+        self,
+        frames: int,  # T
+    ) -> tuple:
+        "Shape of the features of so many frames: T, N, Dv"
+        return frames, self.model.tokens_per_frame, self.model.config.vision_config.hidden_size
+
+    def add(
+        self,
+        video: str,  # Its name
+        idxs,  # Frame numbers
+    ):
+        "Read and keep those frames of a video that are not there yet; `VideoError` if it cannot be read"
         self.fill({video: idxs}, -1, quiet=True, strict=True)
 
-    def fill(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
-        "Keep the frames of `want` (video -> frame numbers); video -> `VideoError` of those that cannot be read, which `strict` raises"
-        jobs, bad = (
-            [(v, idxs) for v, ks in want.items() if (idxs := sorted({k for k in ks if (v, k) not in self.kept}))],
-            {},
-        )
-        for (v, idxs), x in tqdm(
-            iter_features(self.model, iter_decoded(self.videos, jobs, self.size, workers)),
-            'frames',
-            len(jobs),
-            disable=quiet or None,
-        ):
-            if isinstance(x, VideoError):
+    def missing(
+        self,
+        want: dict,  # video -> frame numbers
+    ) -> list:  # (video, sorted frame numbers)
+        "Which frames are not kept yet"
+        jobs = []
+        for video, idxs in want.items():
+            new = sorted({k for k in idxs if (video, k) not in self.kept})
+            if new:
+                jobs.append((video, new))
+        return jobs
+
+    def fill(
+        self,
+        want: dict,  # video -> frame numbers
+        workers: int = 0,  # Processes that decode; 0: one for each core, -1: one after another
+        quiet=False,  # No progress bar
+        strict=False,  # Raise the first `VideoError`
+    ) -> dict:  # video -> `VideoError`
+        "Keep all these frames; returns the videos that cannot be read"
+        jobs, bad = self.missing(want), {}
+        seen = iter_features(self.model, iter_decoded(self.videos, jobs, self.size, workers))
+        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), disable=quiet or None):
+            if isinstance(features, VideoError):
                 if strict:
-                    raise x
-                bad[v] = x
+                    raise features
+                bad[video] = features
             else:
-                for k, f in zip(idxs, x.to(self.dtype)):
-                    self.kept[v, k] = f
+                for k, frame in zip(idxs, features.to(self.dtype)):
+                    self.kept[video, k] = frame
         return bad
 
-    def get(self, video: str, idxs):  # T N Dv
+    def get(
+        self,
+        video: str,  # Its name
+        idxs,  # Frame numbers, T of them
+    ) -> torch.Tensor:  # T N Dv
+        "Features of frames that are kept"
         return torch.stack([self.kept[video, k] for k in idxs])
 
-    def fetch(self, units: list, also=()) -> tuple:
-        "What a batch of units needs, and unit -> (status, reason) of what cannot be had"
-        bad = {u: self.lost[u[0]] for u in units if u[0] in self.lost}
-        return dict(image_features=torch.cat([self.nothing(u) if u in bad else self.get(*u) for u in units])), bad
+    def fetch(
+        self,
+        units: list,  # (video, frame numbers), in the order of the batch
+        also=(),  # Units that will be needed soon; all is here already
+    ) -> tuple:  # (what `finish` takes, unit -> (status, reason) of those that are lost)
+        "What a batch needs; zeros stand for what cannot be read"
+        bad = {unit: self.lost[unit[0]] for unit in units if unit[0] in self.lost}
+        features = [self.nothing(unit) if unit in bad else self.get(*unit) for unit in units]
+        return dict(image_features=torch.cat(features)), bad
 
-    def nothing(self, unit):  # T N Dv: in place of what cannot be read
-        return torch.zeros(
-            len(unit[1]), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size, dtype=self.dtype
-        )
+    def nothing(
+        self,
+        unit: tuple,  # (video, T frame numbers)
+    ) -> torch.Tensor:  # T N Dv
+        "Zeros in place of what cannot be read"
+        return torch.zeros(self.shape(len(unit[1])), dtype=self.dtype)
 
-    def finish(self, batch: dict) -> dict:
+    def finish(
+        self,
+        batch: dict,  # With what `fetch` gave
+    ) -> dict:
         "Add what only the model can compute; runs in the training process"
-        return (
-            {**batch, 'image_features': batch['image_features'].to(self.model.device, self.model.dtype)}
-            if self.dtype != self.model.dtype
-            else batch
-        )
+        if self.dtype == self.model.dtype:
+            return batch
+        return {**batch, 'image_features': batch['image_features'].to(self.model.device, self.model.dtype)}
 
 # %% ../nbs/27_features.ipynb #05a-011-tower_key
 def tower_key(
-    model,
+    model,  # A `VideoLlava`
     dtype,  # Of the stored features
 ) -> str:  # 16 hex digits
-    "Names all that features depend on besides the frames: the tower's weights, its settings, pooling, normalisation, dtype"
-    c, h = model.config, hashlib.sha256()
-    h.update(
-        repr(
-            [
-                getattr(c, 'pool', 1),
-                c.vision_feature_layer,
-                c.image_mean,
-                c.image_std,
-                str(dtype),
-                sorted((k, str(v)) for k, v in c.vision_config.to_diff_dict().items()),
-            ]
-        ).encode()
-    )
-    for k, p in model.model.vision_tower.state_dict().items():
-        h.update(k.encode())
-        h.update(p.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return h.hexdigest()[:16]
+    "Hash of all that features depend on besides the frames: the tower's weights and settings, pooling, mean, dtype"
+    config = model.config
+    settings = [
+        getattr(config, 'pool', 1),
+        config.vision_feature_layer,
+        config.image_mean,
+        config.image_std,
+        str(dtype),
+        sorted((name, str(value)) for name, value in config.vision_config.to_diff_dict().items()),
+    ]
+    digest = hashlib.sha256(repr(settings).encode())
+    for name, p in model.model.vision_tower.state_dict().items():
+        digest.update(name.encode())
+        digest.update(p.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+# %% ../nbs/27_features.ipynb #27-_status_of
+def _status_of(e):  # (status, reason) of an error that a video gave, for the ledger
+    return getattr(e, 'status', 'bad_row'), str(e)
 
 # %% ../nbs/27_features.ipynb #05a-011
 class DiskBank(FrameBank):
     "The tower's pooled features of every shot, computed when first needed and kept in a folder"
 
-    def __init__(self, model, videos, folder, dtype=torch.float32):
+    def __init__(
+        self,
+        model,  # A `VideoLlava`, whose tower sees the frames
+        videos,  # Folder of the videos
+        folder,  # For features of any tower; this one's are below its key
+        dtype=torch.float32,  # Of the stored features
+    ):
         super().__init__(model, videos, dtype)
         self.folder = Path(folder) / tower_key(model, dtype)
 
-    def path(self, video: str, idxs) -> Path:
+    def path(
+        self,
+        video: str,  # Its name
+        idxs,  # Frame numbers
+    ) -> Path:
+        "File of a unit; `VideoError` if the video is not there"
         try:
-            st = path_inside(self.videos, video).stat()
+            stat = path_inside(self.videos, video).stat()
         except FileNotFoundError:
             raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
-        k = hashlib.sha256(repr((video, st.st_size, st.st_mtime_ns, tuple(idxs))).encode()).hexdigest()[:32]
-        return self.folder / k[:2] / f'{k}.safetensors'
+        key = repr((video, stat.st_size, stat.st_mtime_ns, tuple(idxs)))
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return self.folder / name[:2] / f'{name}.safetensors'
 
-    def load(self, video: str, idxs):  # T N Dv, None if it is not there
-        shape = (len(idxs), self.model.tokens_per_frame, self.model.config.vision_config.hidden_size)
+    def load(
+        self,
+        video: str,  # Its name
+        idxs,  # Frame numbers, T of them
+    ):  # T N Dv, None if it is not there
+        "Features of a unit that were stored"
         try:
-            x = load_file(self.path(video, idxs))['x']
+            features = load_file(self.path(video, idxs))['x']
         except (FileNotFoundError, SafetensorError, KeyError):
             return None
-        return x if x.shape == shape else None  # not a file of ours
+        return features if features.shape == self.shape(len(idxs)) else None  # not a file of ours
 
-    def store(self, video: str, idxs, x):
-        with atomic_write(self.path(video, idxs)) as p:
-            save_file({'x': x.contiguous()}, p)
+    def store(
+        self,
+        video: str,  # Its name
+        idxs,  # Frame numbers, T of them
+        x: torch.Tensor,  # T N Dv
+    ):
+        "Write the features of a unit"
+        with atomic_write(self.path(video, idxs)) as path:
+            save_file({'x': x.contiguous()}, path)
 
-    def fill(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
-        "The same, for who needs all at once: a file for each video holds the frames that were ever asked for"
-        for v, ks in want.items():
-            if all((v, k) in self.kept for k in ks):
-                continue
-            try:
-                t = load_file(self.path(v, ('all',)))
-            except (FileNotFoundError, SafetensorError, ValueError):
-                continue  # a video that cannot be read is told of below
-            if {'k', 'x'} <= set(t) and t['x'].shape == (
-                len(t['k']),
-                self.model.tokens_per_frame,
-                self.model.config.vision_config.hidden_size,
-            ):
-                self.kept.update(((v, k), x) for k, x in zip(t['k'].tolist(), t['x']))
-        new = {v for v, ks in want.items() if any((v, k) not in self.kept for k in ks)}
+    def load_all(
+        self,
+        video: str,  # Its name
+    ):
+        "Keep in memory what `fill` once stored of a video"
+        try:
+            stored = load_file(self.path(video, ('all',)))
+        except (FileNotFoundError, SafetensorError, ValueError):
+            return  # a video that cannot be read is reported by `fill`
+        if {'k', 'x'} <= set(stored) and stored['x'].shape == self.shape(len(stored['k'])):
+            self.kept.update(((video, k), x) for k, x in zip(stored['k'].tolist(), stored['x']))
+
+    def fill(
+        self,
+        want: dict,  # video -> frame numbers
+        workers: int = 0,  # Processes that decode; 0: one for each core, -1: one after another
+        quiet=False,  # No progress bar
+        strict=False,  # Raise the first `VideoError`
+    ) -> dict:  # video -> `VideoError`
+        "Keep all these frames; one file for each video holds the frames of it that were ever asked for"
+        for video, _ in self.missing(want):
+            self.load_all(video)
+        new = {video for video, _ in self.missing(want)}
         bad = super().fill(want, workers, quiet, strict)
-        for v in new - set(bad):
-            ks = sorted(k for u, k in self.kept if u == v)
-            with atomic_write(self.path(v, ('all',))) as p:
-                save_file(dict(k=torch.tensor(ks), x=self.get(v, ks).contiguous()), p)
+        for video in new - set(bad):
+            idxs = sorted(k for name, k in self.kept if name == video)
+            with atomic_write(self.path(video, ('all',))) as path:
+                save_file(dict(k=torch.tensor(idxs), x=self.get(video, idxs).contiguous()), path)
         return bad
 
-    def fetch(self, units: list, also=()) -> tuple:
-        "Features that are stored, and the frames of those that are not; `also` has units to be seen in the same pass over their video"
-        have, bad, todo = {}, {}, {}
-        for u in dict.fromkeys(units):
+    def stored(
+        self,
+        units: list,  # (video, frame numbers)
+    ) -> tuple:  # (unit -> features, video -> units that are not stored, unit -> (status, reason))
+        "Which units have features on disk, which must be seen, and which cannot be read"
+        have, todo, bad = {}, {}, {}
+        for unit in dict.fromkeys(units):
             try:
-                x = self.load(*u)
+                features = self.load(*unit)
             except ValueError as e:
-                bad[u] = (getattr(e, 'status', 'bad_row'), str(e))
+                bad[unit] = _status_of(e)
+                continue
+            if features is None:
+                todo.setdefault(unit[0], []).append(unit)
             else:
-                if x is None:
-                    todo.setdefault(u[0], []).append(u)
-                else:
-                    have[u] = x
-        for u in dict.fromkeys(also):
-            if u[0] in todo and u not in todo[u[0]] and not self.path(*u).exists():
-                todo[u[0]].append(u)
+                have[unit] = features
+        return have, todo, bad
+
+    def fetch(
+        self,
+        units: list,  # (video, frame numbers), in the order of the batch
+        also=(),  # Units that will be needed soon: seen in the same pass over their video
+    ) -> tuple:  # (what `finish` takes, unit -> (status, reason) of those that are lost)
+        "Features that are stored, and the frames of those that are not"
+        have, todo, bad = self.stored(units)
+        for unit in dict.fromkeys(also):
+            known = todo.get(unit[0])
+            if known and unit not in known and not self.path(*unit).exists():
+                known.append(unit)
         new = []
-        for v, us in todo.items():
-            idxs = sorted({k for _, s in us for k in s})
+        for video, waiting in todo.items():
+            idxs = set()
+            for _, shot in waiting:
+                idxs.update(shot)
+            idxs = sorted(idxs)
             try:
-                new.append((us, idxs, torch.from_numpy(decode_in_worker(self.videos, self.size, (v, idxs)))))
+                frames = decode_in_worker(self.videos, self.size, (video, idxs))
             except ValueError as e:
-                bad.update({u: (getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0] == v and u not in have})
+                bad |= {unit: _status_of(e) for unit in units if unit[0] == video and unit not in have}
+            else:
+                new.append((waiting, idxs, torch.from_numpy(frames)))
         return dict(units=units, have=have, new=new), bad
 
-    def finish(self, batch: dict) -> dict:
+    def finish(
+        self,
+        batch: dict,  # With what `fetch` gave
+    ) -> dict:
+        "See and store the frames that are new, and put the features in order; runs in the training process"
         batch = dict(batch)
         have = batch.pop('have')
-        for us, idxs, frames in batch.pop('new'):
-            x, row = self.model.see(frames.cpu().numpy()).to(self.dtype), {k: i for i, k in enumerate(idxs)}
-            for u in us:
-                have[u] = x[[row[k] for k in u[1]]]
-                self.store(*u, have[u])
-        x = torch.cat(
-            [
-                (have[u] if u in have else self.nothing(u)).to(self.model.device, self.model.dtype)
-                for u in batch.pop('units')
-            ]
-        )
-        return {**batch, 'image_features': x}
+        for waiting, idxs, frames in batch.pop('new'):
+            seen = self.model.see(frames.cpu().numpy()).to(self.dtype)
+            row = {k: i for i, k in enumerate(idxs)}
+            for unit in waiting:
+                have[unit] = seen[[row[k] for k in unit[1]]]
+                self.store(*unit, have[unit])
+        features = [have[unit] if unit in have else self.nothing(unit) for unit in batch.pop('units')]
+        features = torch.cat([x.to(self.model.device, self.model.dtype) for x in features])
+        return {**batch, 'image_features': features}
 
 # %% ../nbs/27_features.ipynb #05a-015
 class Pixels(FrameBank):
@@ -291,26 +387,40 @@ class Pixels(FrameBank):
 
     features = False
 
-    def fetch(self, units: list, also=()) -> tuple:
+    def fetch(
+        self,
+        units: list,  # (video, frame numbers), in the order of the batch
+        also=(),  # Not used: nothing is kept
+    ) -> tuple:  # (what `finish` takes, unit -> (status, reason) of those that are lost)
+        "Frames of a batch; grey stands for what cannot be read"
         want, got, bad = {}, {}, {}
-        for v, s in units:
-            want.setdefault(v, set()).update(s)
-        for v, ks in want.items():  # one pass over each video
-            idxs = sorted(ks)
+        for video, shot in units:
+            want.setdefault(video, set()).update(shot)
+        for video, numbers in want.items():  # one pass over each video
+            idxs = sorted(numbers)
             try:
-                got |= {(v, k): f for k, f in zip(idxs, decode_in_worker(self.videos, self.size, (v, idxs)))}
+                frames = decode_in_worker(self.videos, self.size, (video, idxs))
             except ValueError as e:
-                bad |= {u: (getattr(e, 'status', 'bad_row'), str(e)) for u in units if u[0] == v}
+                bad |= {unit: _status_of(e) for unit in units if unit[0] == video}
+            else:
+                got |= {(video, k): frame for k, frame in zip(idxs, frames)}
         grey = np.full((self.size, self.size, 3), 127, np.uint8)
-        return dict(frames=torch.from_numpy(np.stack([got.get((v, k), grey) for v, s in units for k in s]))), bad
+        stacked = []
+        for video, shot in units:
+            stacked += [got.get((video, k), grey) for k in shot]
+        return dict(frames=torch.from_numpy(np.stack(stacked))), bad
 
-    def finish(self, batch: dict) -> dict:
+    def finish(
+        self,
+        batch: dict,  # With what `fetch` gave
+    ) -> dict:
+        "Make the frames what the tower takes"
         batch = dict(batch)
         return {**batch, 'pixel_values': preprocess(batch.pop('frames'), self.model)}
 
 # %% ../nbs/27_features.ipynb #05a-018-cache_bytes
 def cache_bytes(
-    model,
+    model,  # A `VideoLlava`
     frames: int,  # In all records and views
     dtype,  # Of the stored features
 ) -> int:
@@ -318,18 +428,18 @@ def cache_bytes(
     return frames * model.tokens_per_frame * model.config.vision_config.hidden_size * dtype.itemsize
 
 # %% ../nbs/27_features.ipynb #05a-018-_bytes_in
-def _bytes_in(folder):  # Another process may be writing to it: what is gone again when it is looked at counts nothing
+def _bytes_in(folder):  # Another process may be writing to it: what is gone by now counts nothing
     total = 0
-    for p in folder.glob('*/*.safetensors'):
+    for path in folder.glob('*/*.safetensors'):
         with suppress(FileNotFoundError):
-            total += p.stat().st_size
+            total += path.stat().st_size
     return total
 
 # %% ../nbs/27_features.ipynb #05a-018
 def make_bank(
     kind: str,  # auto, memory, disk, off
-    model,
-    videos,
+    model,  # A `VideoLlava`
+    videos,  # Folder of the videos
     folder,  # Where `disk` puts them
     frames: int,  # In all records and views
     dtype=torch.float32,  # Of the stored features
@@ -337,30 +447,29 @@ def make_bank(
     reread: bool = True,  # Will features be read more than once? Else `auto` writes none to disk
 ) -> FrameBank:
     "The way to feed a model; `ValueError` if there is no room for it"
-    import shutil
-
-    import psutil
-
-    size, room = cache_bytes(model, frames, dtype), psutil.virtual_memory().available
-    if kind == 'auto' and size * copies < room / 2:
-        kind = 'memory'
-    elif kind == 'auto':
-        kind = 'disk' if reread else 'off'
+    size = cache_bytes(model, frames, dtype)
+    free = psutil.virtual_memory().available
+    if kind == 'auto':
+        if size * copies < free / 2:
+            kind = 'memory'
+        else:
+            kind = 'disk' if reread else 'off'
     if kind == 'off':
         return Pixels(model, videos)
     if kind == 'memory':
-        if size * copies > room:
-            raise ValueError(
-                f"features take {size * copies / 1e9:.1f} GB of memory, {room / 1e9:.1f} GB are free: use --cache disk"
-            )
+        if size * copies > free:
+            needed = f"features take {size * copies / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free"
+            raise ValueError(f"{needed}: use --cache disk")
         bank = FrameBank(model, videos, dtype)
     else:
         bank = DiskBank(model, videos, folder, dtype)
         bank.folder.mkdir(parents=True, exist_ok=True)
-        there, free = _bytes_in(bank.folder), shutil.disk_usage(bank.folder).free
+        there = _bytes_in(bank.folder)
+        free = shutil.disk_usage(bank.folder).free
         if size - there > free:
+            needed = f"features take {size / 1e9:.1f} GB in {folder}, {there / 1e9:.1f} GB are there"
             raise ValueError(
-                f"features take {size / 1e9:.1f} GB in {folder}, {there / 1e9:.1f} GB are there and {free / 1e9:.1f} GB are free: make room, name another --cache_dir, or use --cache off"
+                f"{needed} and {free / 1e9:.1f} GB are free: make room, name another --cache_dir, or use --cache off"
             )
     bank.bytes = size
     return bank
@@ -368,11 +477,9 @@ def make_bank(
 # %% ../nbs/27_features.ipynb #05a-021
 def load_frozen_tower(
     model,  # Before it is cut in pieces
-):  # A model of which only the tower is there
-    "A whole tower for a bank to look with, whatever becomes of the model"
-    from copy import copy, deepcopy
-
-    alone = copy(model)  # nothing is built anew: under ZeRO-3 that would be cut in pieces at once
+):  # A model of which only tower and projector are there
+    "A whole tower for a bank, whatever becomes of the model"
+    alone = copy(model)  # a new model would be cut in pieces at once under ZeRO-3
     alone._modules = dict(model=copy(model.model))
     alone.model._modules = dict(
         vision_tower=deepcopy(model.model.vision_tower), multi_modal_projector=model.model.multi_modal_projector

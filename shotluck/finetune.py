@@ -20,11 +20,11 @@ from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable
 from .configs import FinetuneCfg, read_cfg, zero_stage
-from .cost import assumptions, estimate
+from .device import attention_for, keeps_state, pick_device, pick_dtype
 from .errors import command, settings_of
+from .estimate import assumptions, estimate
 from .features import FrameBank, load_frozen_tower, make_bank
 from .files import atomic_write, exclusive, hash_ids, remove_partial_files, write_json
-from .llava import attention_for, keeps_state, pick_device, pick_dtype
 from .model import load_model
 from .text import read_json, read_jsonl, safe_table
 from .trainer import VideoTrainer, autocast, is_damaged, last_checkpoint, plot_loss, sample_records

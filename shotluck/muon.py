@@ -13,36 +13,56 @@ def orthogonal(
     x: torch.Tensor,  # A matrix
 ) -> torch.Tensor:  # Of the same shape
     "About U Vᵀ of x = U S Vᵀ, by five Newton-Schulz steps with Jordan's coefficients (2024)"
-    wide = x.T if x.shape[0] > x.shape[1] else x
+    tall = x.shape[0] > x.shape[1]
+    wide = x.T if tall else x
     wide = wide / wide.norm().clamp(min=1e-7)
     for _ in range(5):
-        a = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(a, a, a, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
-    return wide.T if x.shape[0] > x.shape[1] else wide
+        gram = wide @ wide.T
+        gram = torch.addmm(gram, gram, gram, beta=-4.775, alpha=2.0315)
+        wide = torch.addmm(wide, gram, wide, beta=3.4445)
+    return wide.T if tall else wide
 
 # %% ../nbs/30_muon.ipynb #04b-006-Muon
 class Muon(torch.optim.AdamW):
     "AdamW whose parameter groups with `muon=True` take orthogonal steps instead, of `scale` times their rate"
 
-    def __init__(self, params, lr: float, momentum: float = 0.95, scale: float = 2.5, **kw):
-        self.momentum, self.scale = momentum, scale
+    def __init__(
+        self,
+        params,  # Parameter groups; those with `muon=True` have matrices only
+        lr: float,  # Rate of AdamW's steps
+        momentum: float = 0.95,  # Share of the old average in the new one
+        scale: float = 2.5,  # Rate of orthogonal steps, as a multiple of `lr`
+        **kw,  # Of AdamW
+    ):
+        self.momentum = momentum
+        self.scale = scale
         super().__init__(params, lr=lr, **kw)
 
     @torch.no_grad()
-    def step(self, closure=None):
-        for g in self.param_groups:
-            for p in g['params'] if g.get('muon') else ():
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                # AdamW looks for `step` when a state is loaded
-                if not state:
-                    state.update(step=torch.zeros(()), momentum_buffer=torch.zeros_like(p))
-                buf = state['momentum_buffer']
-                buf.lerp_(p.grad, 1 - self.momentum)
-                lr = g['lr'] * self.scale
-                p.mul_(1 - lr * g['weight_decay']).add_(
-                    orthogonal(p.grad.lerp(buf, self.momentum)), alpha=-lr * max(1, p.shape[0] / p.shape[1]) ** 0.5
-                )
-                p.grad = None  # AdamW leaves alone what has no gradient
+    def step(
+        self,
+        closure=None,  # As torch's optimisers take it
+    ):
+        "Orthogonal steps first, then AdamW's for all other parameters"
+        for group in self.param_groups:
+            for p in group['params'] if group.get('muon') else ():
+                if p.grad is not None:
+                    self.matrix_step(p, group['lr'] * self.scale, group['weight_decay'])
+                    p.grad = None  # AdamW leaves alone what has no gradient
         return super().step(closure)
+
+    def matrix_step(
+        self,
+        p: torch.Tensor,  # A matrix with a gradient
+        lr: float,  # Rate of its step
+        weight_decay: float,  # Share of the rate by which it shrinks
+    ):
+        "One orthogonal step, along the average of gradients as it will be after the next one (Nesterov)"
+        state = self.state[p]
+        if not state:  # AdamW wants `step` when a state is loaded
+            state.update(step=torch.zeros(()), momentum_buffer=torch.zeros_like(p))
+        average = state['momentum_buffer']
+        average.lerp_(p.grad, 1 - self.momentum)
+        ahead = p.grad.lerp(average, self.momentum)
+        longer = max(1, p.shape[0] / p.shape[1]) ** 0.5  # for a tall matrix
+        p.mul_(1 - lr * weight_decay).add_(orthogonal(ahead), alpha=-lr * longer)

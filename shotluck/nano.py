@@ -21,9 +21,10 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from .convert import ASK, SAID
+from .device import keeps_state
 from .files import sha256
 from .jobs import parallel_map
-from .llava import VideoLlava, generate, is_matrix, keeps_state, make_config, preprocess
+from .llava import VideoLlava, generate, is_matrix, make_config, preprocess
 from .muon import Muon
 from .plan import NANO_TEMPLATE, collate, encode
 from shotluck.shapes import (

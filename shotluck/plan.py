@@ -22,18 +22,29 @@ from .errors import one_line_reason
 from .jobs import run_supervised
 from .video import sample_idxs
 
-# %% ../nbs/21_plan.ipynb #04-018b1-_render
-SYSTEM = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions."
+# %% ../nbs/21_plan.ipynb #21-templates
+SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
 _template = (
     "%s{%% for m in messages %%}{%% if m['role']=='user' %%}%s{{ m['content']%s }} {%% else %%}ASSISTANT:"
-    "{%% generation %%} {{ m['content'] }}{{ eos_token }}{%% endgeneration %%}{%% endif %%}{%% endfor %%}{%% if add_generation_prompt %%}ASSISTANT:{%% endif %%}"
+    "{%% generation %%} {{ m['content'] }}{{ eos_token }}{%% endgeneration %%}{%% endif %%}{%% endfor %%}"
+    "{%% if add_generation_prompt %%}ASSISTANT:{%% endif %%}"
 )
 TEMPLATES = dict(
     nano=_template % ('', '', ''),
     phi=_template % (SYSTEM + ' ', 'USER: ', ''),
     v1=_template % ('{{ bos_token }} ' + SYSTEM + ' ', 'USER: ', "|replace('<image>', '<image> ')"),
 )
-_PARTS = "{% for m in messages %}{% if m['role']=='assistant' %}{% generation %}{{ m['content'] }}{% endgeneration %}{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
+NANO_TEMPLATE = TEMPLATES['nano']
+
+# %% ../nbs/21_plan.ipynb #04-018b1-_render
+# Text that another template made, passed through once more to be tokenised with the same mask
+_PARTS = (
+    "{% for m in messages %}{% if m['role']=='assistant' %}{% generation %}{{ m['content'] }}{% endgeneration %}"
+    "{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
+)
 
 
 def _render(template, messages, answered, names):  # In a worker: the text, and where the answers lie in it
@@ -48,70 +59,79 @@ def _render(template, messages, answered, names):  # In a worker: the text, and 
         raise ValueError(f'it made {len(text):,} characters')
     return text, spans
 
+# %% ../nbs/21_plan.ipynb #21-_render_apart
+def _render_apart(tokenizer, messages, answered):  # The parts of a chat that a stranger's template makes, in turns
+    template = tokenizer.chat_template
+    if not isinstance(template, str) or len(template) > 100_000:
+        raise ValueError(
+            f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected"
+        )
+    try:
+        text, spans = run_supervised(
+            _render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1 << 29
+        )
+    except Exception as e:
+        raise ValueError(f"its chat template cannot be used ({type(e).__name__}: {one_line_reason(e, 200)})") from None
+    edges = [0]
+    for span in spans:
+        edges += span
+    edges.append(len(text))
+    roles = ['user', 'assistant'] * len(edges)  # what lies between two answers is not one
+    return [dict(role=role, content=text[start:end]) for role, start, end in zip(roles, edges, edges[1:])]
+
 # %% ../nbs/21_plan.ipynb #04-018b1-apply_template
 def apply_template(
-    tokenizer,
-    messages: list,  # [dict(role='user', content=…)], and what the assistant answered
-) -> tuple:  # Ids; and of an answered one 1 where the answer is, else None
-    "A chat as ids. A template that is not ours may take a few seconds and some memory; `ValueError` if it fails or takes more"
+    tokenizer,  # With a chat template
+    messages: list,  # [dict(role='user', content=…)], and perhaps what the assistant answered
+) -> tuple:  # (ids, mask): the mask is 1 where the answer is; None without an answer
+    "Token ids of a chat; `ValueError` if the template fails, or takes more than 5 seconds or 512 MB"
     answered = messages[-1]['role'] == 'assistant'
     kw = dict(return_dict=True, return_assistant_tokens_mask=answered)
-    template = tokenizer.chat_template
-    if template in TEMPLATES.values():
+    if tokenizer.chat_template in TEMPLATES.values():
         out = tokenizer.apply_chat_template(messages, add_generation_prompt=not answered, **kw)
     else:
-        if not isinstance(template, str) or len(template) > 100_000:
-            raise ValueError(
-                f"its chat template is {str(template)[:40]!r}: one text of at most 100,000 characters was expected"
-            )
-        try:
-            text, spans = run_supervised(
-                _render, template, messages, answered, tokenizer.special_tokens_map, timeout=5, memory=1 << 29
-            )
-        except Exception as e:
-            raise ValueError(
-                f"its chat template cannot be used ({type(e).__name__}: {one_line_reason(e, 200)})"
-            ) from None
-        edges = [0, *(k for span in spans for k in span), len(text)]
-        parts = [
-            dict(role='assistant' if i % 2 else 'user', content=text[a:b])
-            for i, (a, b) in enumerate(zip(edges, edges[1:]))
-        ]
+        parts = _render_apart(tokenizer, messages, answered)
         out = tokenizer.apply_chat_template(parts, chat_template=_PARTS, **kw)
     return out['input_ids'], out['assistant_masks'] if answered else None
 
 # %% ../nbs/21_plan.ipynb #04-018b1
-def check_template(tokenizer):
-    "Does its chat template say what is asked and answered? `ValueError` if not"
-    asked, answered = 'What does the man do?', 'He runs.'
-    ids, _ = apply_template(tokenizer, [dict(role='user', content=asked)])
-    both, mask = apply_template(tokenizer, [dict(role='user', content=asked), dict(role='assistant', content=answered)])
-    if len(both) > 2000 or not any(mask):
+def check_template(
+    tokenizer,  # From a stranger
+):
+    "Raise `ValueError` unless the chat template marks an answer and is brief"
+    asked = dict(role='user', content='What does the man do?')
+    answered = dict(role='assistant', content='He runs.')
+    apply_template(tokenizer, [asked])
+    ids, mask = apply_template(tokenizer, [asked, answered])
+    if len(ids) > 2000 or not any(mask):
         raise ValueError("its chat template does not mark the answer ({% generation %}), or says too much")
 
 # %% ../nbs/21_plan.ipynb #04-018b2-_try_tokenizer
-def _try_tokenizer(kind, folder, kw):  # In a worker: may it be loaded and used?
+def _try_tokenizer(kind, folder, kw):  # In a worker: can it be loaded and used?
     tokenizer = kind.from_pretrained(folder, **kw)
     for text in ('A dog runs. ', 'a', ' ', '9', '\n', 'é', '.', '<', 'ab ', '\U0001f600'):
         tokenizer(text * 500, verbose=False)
     return len(tokenizer)
 
+# %% ../nbs/21_plan.ipynb #21-_tokenizer_bytes
+def _tokenizer_bytes(folder):  # Of the files that a tokenizer is loaded from
+    total = 0
+    for pattern in ('tokenizer*', 'vocab.json', 'merges.txt', '*.jinja', '*tokens*.json'):
+        total += sum(file.stat().st_size for file in Path(folder).glob(pattern))
+    return total
+
 # %% ../nbs/21_plan.ipynb #04-018b2
 def safe_tokenizer(
     kind,  # A tokenizer class of transformers
     folder,  # From a stranger
-    words: int = None,  # Tokens that the model knows; None: not known yet
+    words: int = None,  # Rows of the model's vocabulary; None: not known yet, and the template is not tried
     **kw,  # Of `from_pretrained`
-):
-    "The tokenizer in a folder, once it was loaded and used in a process of its own with limits of time and memory; code that comes with it is not run"
+):  # The tokenizer
+    "Load a tokenizer after a trial in a process with limits of time and memory; code that comes with it is not run"
     kw = dict(kw, local_files_only=True)
     if kind is AutoTokenizer:
         kw['trust_remote_code'] = False
-    size = sum(
-        f.stat().st_size
-        for g in ('tokenizer*', 'vocab.json', 'merges.txt', '*.jinja', '*tokens*.json')
-        for f in Path(folder).glob(g)
-    )
+    size = _tokenizer_bytes(folder)
     if size > 1 << 28:
         raise ValueError(f"the files of its tokenizer have {size:,} bytes, at most {1 << 28:,} are read")
     run_supervised(_try_tokenizer, kind, folder, kw, timeout=120, memory=1 << 32)
@@ -125,12 +145,9 @@ def safe_tokenizer(
         check_template(tokenizer)
     return tokenizer
 
-# %% ../nbs/21_plan.ipynb #04a-005
-NANO_TEMPLATE = TEMPLATES['nano']
-
 # %% ../nbs/21_plan.ipynb #04a-008-Encoded
 class Encoded(NamedTuple):
-    "A record as numbers"
+    "A record as numbers: L tokens, and the frames that its image tokens stand for"
 
     id: str  # The record's
     input_ids: list  # Token ids, L of them
@@ -146,104 +163,112 @@ def frame_budget(
     record: dict,  # Whose shots share the budget
     frames: int = 0,  # For one shot; 0: 8
 ) -> int:
-    "A record's budget of frames; several shots have twice that of one"
+    "Number of frames that a record may show; several shots share twice the budget of one"
     return (frames or 8) * (1 if len(record['shots']) == 1 else 2)
 
 # %% ../nbs/21_plan.ipynb #04a-008-_special_tokens
 @lru_cache(8)
 def _special_tokens(tokenizer, size):  # A pattern that finds them; `size` since tokens may be added later
-    own = {
-        *tokenizer.all_special_tokens,
-        *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special),
-        '<image>',
-    }
-    names = sorted((n.strip() for n in own if len(n.strip()) > 1), key=len, reverse=True)
-    return re.compile('|'.join(map(re.escape, names)))
+    own = {*tokenizer.all_special_tokens, '<image>'}
+    own |= {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    names = [name.strip() for name in own if len(name.strip()) > 1]
+    return re.compile('|'.join(re.escape(name) for name in sorted(names, key=len, reverse=True)))
 
 # %% ../nbs/21_plan.ipynb #04a-008-as_words
 def escape_special_tokens(
     text: str,  # From data: a caption, speech, a question
     tokenizer,  # Whose special tokens are looked for
 ) -> str:  # The same words, on one line
-    "Text in which a special token, such as `</s>` or `<image>`, is spelled apart, so that it stays words and ends or shows nothing"
-    tokens, text = _special_tokens(tokenizer, len(tokenizer)), one_line_text(text)
+    "Spell special tokens such as `</s>` or `<image>` apart, so that they stay words and end or show nothing"
+    tokens = _special_tokens(tokenizer, len(tokenizer))
+    text = one_line_text(text)
     while tokens.search(text):
-        text = tokens.sub(lambda m: f'{m[0][:-1]} {m[0][-1]}', text)
+        text = tokens.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', text)
     return text
 
 # %% ../nbs/21_plan.ipynb #04a-008
-def _tokens(record, answer, tokenizer, speech, markers):
+def _tokens(record, answer, tokenizer, speech, markers):  # Ids and mask of the conversation, one `<image>` a shot
     record = dict(record)
-    for k in ('asr', 'told'):
-        if record.get(k):
-            record[k] = [escape_special_tokens(t, tokenizer) for t in record[k]]
+    for key in ('asr', 'told'):
+        if record.get(key):
+            record[key] = [escape_special_tokens(text, tokenizer) for text in record[key]]
     if record.get('question'):
         record['question'] = escape_special_tokens(record['question'], tokenizer)
-    said = [dict(role='user', content=prompt(record, speech, markers))]
+    messages = [dict(role='user', content=prompt(record, speech, markers))]
     if answer is not None:
-        said.append(dict(role='assistant', content=escape_special_tokens(answer, tokenizer)))
-    return apply_template(tokenizer, said)
+        messages.append(dict(role='assistant', content=escape_special_tokens(answer, tokenizer)))
+    return apply_template(tokenizer, messages)
 
 # %% ../nbs/21_plan.ipynb #04a-009-_first_words
 def _first_words(
     texts: list,  # What is said in each shot
     n: int,  # Words to keep of all of them
 ) -> list:
-    "`n` words of `texts`: those that say most lose words from their end first, all alike"
-    words = [t.split() for t in texts]
-    # whole words each text may have
-    most = bisect_right(range(1, n + 1), n, key=lambda k: sum(min(k, len(w)) for w in words))
-    left = n - sum(min(most, len(w)) for w in words)
+    "`n` words of `texts`: the longest lose words from their end first, all alike"
+    words = [text.split() for text in texts]
+
+    def kept_with(limit):  # Words that are kept if no text may have more than `limit`
+        return sum(min(limit, len(own)) for own in words)
+
+    most = bisect_right(range(1, n + 1), n, key=kept_with)
+    left = n - kept_with(most)  # some texts may have one word more
     kept = []
-    for w in words:
-        one_more = left > 0 and len(w) > most
-        kept.append(' '.join(w[: most + one_more]))
+    for own in words:
+        one_more = left > 0 and len(own) > most
+        kept.append(' '.join(own[: most + one_more]))
         left -= one_more
     return kept
+
+# %% ../nbs/21_plan.ipynb #21-_shorten
+def _fit_speech(n_words, tokens, left):  # Ids and mask with the most words of `n_words` that fit: ten tries for 1000
+    fitting = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0])) - 1
+    return tokens(max(fitting, 0))
+
+# %% ../nbs/21_plan.ipynb #21-_expand
+def _expand_images(ids, mask, image, sizes):  # (input_ids, labels): the k-th image token becomes `sizes[k]` of them
+    input_ids, labels = [], []
+    remaining = iter(sizes)
+    for token, own in zip(ids, mask or [0] * len(ids)):
+        n = next(remaining) if token == image else 1
+        input_ids += [token] * n
+        labels += [token if own else -100] * n
+    return input_ids, labels
 
 # %% ../nbs/21_plan.ipynb #04a-009
 def encode(
     record: dict,  # As `convert` writes it
     tokenizer,  # With a chat template and an `<image>` token
     tokens_per_frame: int,  # N, of the model
-    context: int,  # Tokens that fit, those to be generated left out
+    context: int,  # Tokens that fit, without those to be generated
     frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: 8
-    speech: bool = True,  # Tell what is said?
-    markers: bool = False,  # Number the shots and tell their times?
-    answer: bool = True,  # With the answer, for training? Without, it is not looked at
-    rng=None,  # numpy Generator: frames anywhere in their part, else in its middle
+    speech: bool = True,  # Put what is said into the prompt?
+    markers: bool = False,  # Number the shots and give their times?
+    answer: bool = True,  # With the answer, for training? Without, the answer is not read
+    rng=None,  # numpy Generator: each frame anywhere in its part of the shot; None: in its middle
 ) -> Encoded:
-    "Ids, labels and frame numbers; takes fewer frames, then shortens speech, never the answer; `TooLong` if it still does not fit"
+    "Ids, labels and frame numbers; takes fewer frames, then shortens speech, never the answer; `TooLong` if that fails"
     image = tokenizer.convert_tokens_to_ids('<image>')
     text = record['conversations'][1]['value'] if answer else None
     shots = record['shots']
-    said = [one_line_text(t) for t in record['asr']]
+    said = [one_line_text(words) for words in record['asr']]
 
-    def tokens(n_words):  # Ids and mask with so many words of the speech (None: all), an image token for each shot
+    def tokens(n_words):  # Ids and mask with so many words of the speech (None: all), one image token a shot
         asr = said if n_words is None else _first_words(said, n_words)
         return _tokens(dict(record, asr=asr), text, tokenizer, speech, markers)
 
-    def left(ids):  # Tokens beside these and one frame a shot
+    def left(ids):  # Tokens that remain beside these and one frame a shot
         return context - len(ids) - len(shots) * (tokens_per_frame - 1)
 
     ids, mask = tokens(None)
     if left(ids) < 0:
-        n_words = sum(len(t.split()) for t in said) if speech else 0
-        # the most words that fit: ten tries for a thousand words
-        keep = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0])) - 1
-        ids, mask = tokens(max(keep, 0))
-        if left(ids) < 0:
-            raise TooLong(
-                f"{record['id']}: does not fit {context} tokens: {-left(ids)} too many with one frame a shot and no speech"
-            )
+        n_words = sum(len(words.split()) for words in said) if speech else 0
+        ids, mask = _fit_speech(n_words, tokens, left)
+    if left(ids) < 0:
+        wanted = f"{-left(ids)} too many with one frame a shot and no speech"
+        raise TooLong(f"{record['id']}: does not fit {context} tokens: {wanted}")
     budget = min(frame_budget(record, frames), len(shots) + left(ids) // max(tokens_per_frame, 1))
     idxs = sample_idxs(shots, budget, rng)
-    input_ids, labels, shot = [], [], 0
-    for t, m in zip(ids, mask or [0] * len(ids)):
-        n = len(idxs[shot]) * tokens_per_frame if t == image else 1
-        shot += t == image
-        input_ids += [t] * n
-        labels += [t if m else -100] * n
+    input_ids, labels = _expand_images(ids, mask, image, [len(own) * tokens_per_frame for own in idxs])
     return Encoded(record['id'], input_ids, labels, idxs)
 
 # %% ../nbs/21_plan.ipynb #04a-017
@@ -252,14 +277,18 @@ def collate(
     pad: int,  # Id of the padding
     left: bool = False,  # Pad on the left, for generation?
 ) -> dict:  # input_ids, attention_mask, labels: B L
-    "Pad to the longest"
-    L = max(len(e.input_ids) for e in items)
+    "Pad records to the longest and stack them"
+    longest = max(len(item.input_ids) for item in items)
 
-    def fill(rows, v):
-        return torch.tensor([[v] * (L - len(r)) + r if left else r + [v] * (L - len(r)) for r in rows])
+    def stack(rows, value):
+        padded = []
+        for row in rows:
+            padding = [value] * (longest - len(row))
+            padded.append(padding + row if left else row + padding)
+        return torch.tensor(padded)
 
     return dict(
-        input_ids=fill([e.input_ids for e in items], pad),
-        attention_mask=fill([[1] * len(e.input_ids) for e in items], 0),
-        labels=fill([e.labels for e in items], -100),
+        input_ids=stack([item.input_ids for item in items], pad),
+        attention_mask=stack([[1] * len(item.input_ids) for item in items], 0),
+        labels=stack([item.labels for item in items], -100),
     )
