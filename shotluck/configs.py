@@ -186,9 +186,7 @@ class FinetuneCfg:
         return self.views * max(times)
 
 # %% ../nbs/19_configs.ipynb #19-_is_selected
-def _is_selected(
-    record, starts, tasks
-):  # Does its id start with one of `starts`, and is its task among `tasks`? An empty list asks for nothing
+def _is_selected(record, starts, tasks):  # `starts` of the id and `tasks` are lists; an empty one asks for nothing
     return record['id'].startswith(tuple(starts) or '') and (not tasks or record['task'] in tasks)
 
 # %% ../nbs/19_configs.ipynb #19-_has_type_of
