@@ -122,7 +122,7 @@ class RecordData(torch.utils.data.Dataset):
         for record in self.records:
             question = prompt(dict(record, wording=self.cfg.prompt), True, self.cfg.markers)
             texts.append(f"{question} {one_line_text(record['conversations'][1]['value'])}")
-        for i, (record, words) in enumerate(zip(self.records, _token_counts(texts, self.tokenizer))):
+        for i, words in enumerate(_token_counts(texts, self.tokenizer)):
             if self._fits(i, words):
                 self._add(i, words)
 
@@ -225,7 +225,7 @@ class RecordData(torch.utils.data.Dataset):
         return bad
 
     def fill(self, bank: FrameBank, workers: int = 0, quiet: bool = False, share: tuple = (0, 1)) -> dict:
-        "Let a bank in memory see the frames of each `share[1]`-th video; video -> (status, reason) of what cannot be read"
+        "Let a bank in memory see a share of the videos; video -> (status, reason) of what cannot be read"
         self.kept = {item: self.encode(*item) for item in self.items}
         wanted = {}
         for (i, _), e in self.kept.items():
@@ -237,7 +237,7 @@ class RecordData(torch.utils.data.Dataset):
 
 # %% ../nbs/30_batches.ipynb #05b-014
 class Batcher:
-    "Collate `Sample`s for the Trainer: padded ids, and what `bank.finish` needs for the frames of all records, in order"
+    "Collate `Sample`s for the Trainer: padded ids, and what `bank.finish` needs for all their frames, in order"
 
     def __init__(
         self,
