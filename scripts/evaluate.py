@@ -1,5 +1,5 @@
 "Predict and score: python scripts/evaluate.py --help"
 
-from shotluck.evaluate import main
+from shotluck.cli import evaluate
 
-main()
+evaluate()

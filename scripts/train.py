@@ -1,5 +1,5 @@
 "Fine-tune: python scripts/train.py --help, or torchrun --nproc_per_node 2 scripts/train.py …"
 
-from shotluck.finetune import main
+from shotluck.cli import finetune
 
-main()
+finetune()

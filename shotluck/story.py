@@ -6,79 +6,93 @@
 __all__ = ['remaining_context', 'max_shots_per_prompt', 'questions']
 
 # %% ../nbs/51_story.ipynb #51-story-imports
+from typing import NamedTuple
+
 import numpy as np
 
 from .plan import encode
 
 # %% ../nbs/51_story.ipynb #07-012g-room
 def remaining_context(
-    tokenizer,
-    model,
-    cfg,  # `cfg`: `EvaluateCfg`
-    speech: list,  # Of each shot
+    tokenizer,  # The model's
+    model,  # As `load_model` gives it
+    cfg,  # `EvaluateCfg`: budget of frames, length of answers
+    speech: list,  # What is said in each shot
 ) -> int:  # Below 0: they do not fit
-    "Tokens that a context still has beside a summary of these shots: the question, a frame for each shot, and the longest answer"
-
+    "Tokens that a context still has beside a summary of these shots, with a frame for each, and the longest answer"
     n = len(speech)
-    rec = dict(id='', task='summary', shots=[[0, 1]] * n, seconds=[[0, 1]] * n, asr=speech)
-    asked = len(
-        encode(rec, tokenizer, model.tokens_per_frame, 10**9, cfg.frames or model.frames, answer=False).input_ids
-    )
-    return model.config.text_config.max_position_embeddings - cfg.length('summary') - asked
+    record = dict(id='', task='summary', shots=[[0, 1]] * n, seconds=[[0, 1]] * n, asr=speech)
+    frames = cfg.frames or model.frames
+    prompt = encode(record, tokenizer, model.tokens_per_frame, 10**9, frames, answer=False).input_ids
+    return model.config.text_config.max_position_embeddings - cfg.length('summary') - len(prompt)
 
 # %% ../nbs/51_story.ipynb #07-012g-fits
 def max_shots_per_prompt(
-    tokenizer,
-    model,
-    cfg,  # `cfg`: `EvaluateCfg`
+    tokenizer,  # The model's
+    model,  # As `load_model` gives it
+    cfg,  # `EvaluateCfg`: budget of frames, length of answers
     words: int,  # Of speech kept for each shot
-) -> int:
-    "Shots that fit the context at once, with a frame and some speech each"
+) -> int:  # At least 2, or a film could not be summed up at all
+    "Most shots that one summary prompt can hold, with a frame and some speech each"
     two, three = (remaining_context(tokenizer, model, cfg, ['word ' * words] * n) for n in (2, 3))
     return max(2, 2 + two // (two - three))
+
+# %% ../nbs/51_story.ipynb #51-story-Part
+class _Part(NamedTuple):  # What a summary lays out as one item: a shot, or a part that has a summary of its own
+    shot: list  # [start, end], frames
+    seconds: tuple  # (t0, t1)
+    speech: str  # Of a shot
+    of: str = ''  # Of a part: the id of its summary
+
+
+def _joined(parts, of):
+    starts = [part.shot[0] for part in parts]
+    ends = [part.shot[1] for part in parts]
+    t0s = [part.seconds[0] for part in parts]
+    t1s = [part.seconds[1] for part in parts]
+    # shots that a user lists may overlap, and be in any order
+    return _Part([min(starts), max(ends)], (min(t0s), max(t1s)), '', of)
+
+
+def _summary(base, id, parts):
+    record = dict(
+        base,
+        id=id,
+        task='summary',
+        shots=[part.shot for part in parts],
+        seconds=[part.seconds for part in parts],
+        asr=[part.speech for part in parts],
+    )
+    if parts[0].of:
+        record.update(parts=True, of=[part.of for part in parts])
+    return record
 
 # %% ../nbs/51_story.ipynb #07-012g
 def questions(
     base: dict,  # What all records share: video, fps
-    shots: list,  # [(start, end), …]
-    times: list,  # [(t0, t1), …]
-    speech: list,  # Of each shot
+    shots: list,  # [(start, end), …], frames
+    times: list,  # [(t0, t1), …], seconds
+    speech: list,  # What is said in each shot
     most: int,  # Shots that fit a summary at once
     above: int,  # Parts that fit a summary of summaries
 ) -> list:  # Records; a summary of summaries names in `of` the records that it is made from
-    "Records that tell a video: a caption for each shot, and summaries, the last of which is of the whole"
-    recs = [
-        dict(base, id=f'v/caption/{i}', task='caption', shots=[list(s)], seconds=[t], asr=[a])
-        for i, (s, t, a) in enumerate(zip(shots, times, speech), 1)
-    ]
-    if len(shots) == 1:
-        return recs
-    level, items, of = 1, [(list(s), t) for s, t in zip(shots, times)], None
+    "Records that tell a video: a caption for each shot, then summaries, the last of which is of the whole"
+    parts = [_Part(list(shot), seconds, said) for shot, seconds, said in zip(shots, times, speech)]
+    records = []
+    for i, part in enumerate(parts, 1):
+        one_shot = dict(shots=[part.shot], seconds=[part.seconds], asr=[part.speech])
+        records.append(dict(base, id=f'v/caption/{i}', task='caption', **one_shot))
+    if len(shots) == 1:  # its caption is the summary
+        return records
+    level = 1
     while True:
-        groups = np.array_split(np.arange(len(items)), -(-len(items) // (most if level == 1 else above)))
-        made = []
-        for j, g in enumerate(groups, 1):
-            rec = dict(
-                base,
-                id='v/summary' if len(groups) == 1 else f'v/part/{level}.{j}',
-                task='summary',
-                shots=[items[i][0] for i in g],
-                seconds=[items[i][1] for i in g],
-            )
-            made.append(
-                rec
-                | (
-                    dict(asr=[speech[i] for i in g])
-                    if level == 1
-                    else dict(asr=[''] * len(g), parts=True, of=[of[i] for i in g])
-                )
-            )
-        recs += made
-        if len(groups) == 1:
-            return recs
-        span = lambda xs: (
-            (min(a for (a, _), _ in xs), max(b for (_, b), _ in xs)),
-            (min(t for _, (t, _) in xs), max(t for _, (_, t) in xs)),
-        )
-        items = [(list(f), t) for f, t in (span([items[i] for i in g]) for g in groups)]
-        of, level = [r['id'] for r in made], level + 1
+        groups = -(-len(parts) // (most if level == 1 else above))
+        if groups == 1:
+            return [*records, _summary(base, 'v/summary', parts)]
+        joined = []
+        for j, places in enumerate(np.array_split(range(len(parts)), groups), 1):
+            group = [parts[i] for i in places]
+            records.append(_summary(base, f'v/part/{level}.{j}', group))
+            joined.append(_joined(group, records[-1]['id']))
+        parts = joined
+        level += 1
