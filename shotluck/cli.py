@@ -54,7 +54,6 @@ with starting():
     from shotluck import __version__
     from shotluck.configs import CaptionCfg, EvaluateCfg, FinetuneCfg, read_cfg
     from shotluck.errors import command
-    from shotluck.text import read_json
 
 # %% ../nbs/91_cli.ipynb #91-cli-finetune
 @command
@@ -70,26 +69,15 @@ def finetune_main(
     if not config:
         FinetuneCfg(**kwargs)  # refuses settings that contradict each other, before torch is imported
     with starting():
-        import torch
-
-        import shotluck.cost as cost
         import shotluck.finetune as stage
     if config:
         cfg = read_cfg(config, **{k: kwargs[k] for k in stage.explicit_options(sys.argv[1:], kwargs)})
     else:
         cfg = FinetuneCfg(**kwargs)
     if estimate:
-        for name, value in cost.estimate(cfg, gpus, gpu).items():
-            print(f'{name:12}{str(value) if isinstance(value, bool) else format(value, ","):>20}')
-        print('\n'.join(cost.assumptions(cfg, gpus, gpu)))
-        return
-    out = stage.finetune(cfg)
-    if int(os.environ.get('RANK', 0)) == 0:  # of the processes of torchrun, the first one speaks
-        notes = read_json(out / 'trained_on.json')
-        left_out = len(notes['skipped'])
-        print(f"{out}: trained on {notes['records']} records ({left_out} left out); loss.png and metrics.csv beside it")
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+        stage.print_estimate(cfg, gpus, gpu)
+    else:
+        stage.finetune_and_report(cfg)
 
 # %% ../nbs/91_cli.ipynb #91-cli-evaluate
 @command
@@ -99,20 +87,7 @@ def evaluate_main(**kwargs):
     cfg = EvaluateCfg(**kwargs)
     with starting():
         import shotluck.evaluate as stage
-    scores = stage.evaluate(cfg)
-    if scores is None:  # another process of torchrun speaks
-        return
-    print(scores)
-    for row, bad in scores.failed.items():
-        if bad:
-            first = ': '.join(next(iter(bad.items())))
-            print(
-                f"{row}: {len(bad)} of {len(scores.ids)} records could not be shown to the model "
-                f"and count as empty answers, such as {first}"
-            )
-    for note in scores.left_out:
-        print(note)
-    print(f"{cfg.out}: index.html, predictions.jsonl, scores.json, scores.csv")
+    stage.evaluate_and_report(cfg)
 
 # %% ../nbs/91_cli.ipynb #91-cli-caption
 @command

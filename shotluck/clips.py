@@ -21,7 +21,7 @@ def clip_name(
     video: str | Path,  # Name of a video, below its folder
     shot: tuple,  # (start, end), frames
 ) -> str:  # Below the folder of the clips
-    "`<video>_<start>_<last frame>.mp4`, with the video's folder, and its ending unless that is .mp4, so no two are alike"
+    "`<video>_<start>_<last frame>.mp4`, with the video's folder and its ending (unless .mp4): no two are alike"
     return f"{str(video).removesuffix('.mp4')}_{shot[0]}_{shot[1] - 1}.mp4"
 
 # %% ../nbs/16_clips.ipynb #16-_cut_sound

@@ -130,6 +130,9 @@ def is_truncated(
             return not _flv_is_whole(f, size)
         elif head[:4] == b'OggS':
             return not _ogg_is_whole(f, size)
+        elif head[:3] == b'GIF':
+            f.seek(size - 1)
+            return f.read(1) != b';'  # its trailer
         elif head[:1] == b'G' and size % 188:
             return size % 192 != 0 and size % 204 != 0
         else:
@@ -139,7 +142,8 @@ def is_truncated(
 # %% ../nbs/04_containers.ipynb #00-011-_open
 # Demuxers that read one file and follow no reference to another
 FORMATS = (
-    'mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,ogg,mxf,dv,rm,gif,apng,nut,wtv,'
+    'mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,'
+    'flv,live_flv,asf,ogg,mxf,dv,rm,gif,apng,nut,wtv,'
     'yuv4mpegpipe,mjpeg,vc1,gxf,nsv,h261,h263,dirac,cavsvideo,avs2,roq,bink,smk,mp3,flac,wav,aac'
 )
 

@@ -304,7 +304,7 @@ def records_of(
     qa = question_and_answer(ann)
     times = None if qa else ann.get('times')
     if qa or times:
-        shots = video['shots']
+        shots = video.get('shots', [])  # there are none of a video that has no line
     else:
         shots = [shot and list(shot) for shot in annotated_shots(ann['video_names'])]
     status, note = _video_state(video, shots, times)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIGLIP', 'SIZES', 'KEEPS', 'BYTES', 'load_config', 'parameters', 'LayerSizes', 'layer_sizes', 'flops', 'memory',
-           'describe', 'describe_text', 'main']
+           'describe', 'describe_text']
 
 # %% ../nbs/29_cost.ipynb #29-cost-imports
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from transformers import LlavaConfig
 
-from .errors import blaming_file, command
+from .errors import blaming_file
 from .hub import adapter_chain, find_tower
 from .llava import check_architecture, frames_per_pass, is_matrix, meta_model
 from .model import adapter_settings, read_config
@@ -397,18 +397,3 @@ def describe_text(
         parts = ', '.join(f'{part} {count[part] / 1e9:.2f}' for part in named)
         lines.append(f"{use:27} {count['total'] / 1e9:6.2f}  {parts}; {count['source']}")
     return '\n'.join(lines)
-
-# %% ../nbs/29_cost.ipynb #04e-023
-@command
-def main(
-    model: str,  # Preset, hub id, or folder of a checkpoint
-    pool: int = 0,  # Pooling; 0: the checkpoint's own
-    frames: int = 0,  # Frames of a record; 0: the model's own budget
-    text: int = 200,  # Tokens of its prompt, speech included
-    answer: int = 60,  # Tokens of its answer
-    batch: int = 1,  # Records at a time, on each GPU
-    gpus: int = 4,  # For ZeRO
-    dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
-):
-    "Tell what a model is made of and what it takes, without loading it"
-    print(describe_text(describe(load_config(model, pool or None), frames, text, answer, batch, gpus, dtype)))

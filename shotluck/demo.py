@@ -40,9 +40,12 @@ def slot_accuracy(
 def story_accuracy(preds: dict, recs: list) -> dict:
     "Share of summaries with all names in order, and with colour and form of every shot"
     pairs = [(read_story(truth_of(r)), read_story(preds[r['id']]) or []) for r in recs]
-    same = lambda *ks: (
-        sum([[s[k] for k in ks] for s in t] == [[s[k] for k in ks] for s in p] for t, p in pairs) / max(1, len(pairs))
-    )
+
+    def same(*ks):
+        return sum([[s[k] for k in ks] for s in t] == [[s[k] for k in ks] for s in p] for t, p in pairs) / max(
+            1, len(pairs)
+        )
+
     return dict(names=same('name'), shapes=same('colour', 'form'))
 
 # %% ../nbs/90_demo.ipynb #08-005
@@ -148,7 +151,10 @@ def claims(r: dict) -> list:  # [(what, value, '≥' or '≤', bound), …]
         'controls.shuffled_left_right': 0.65,
         'controls.no_speech_name': ch['name'] + 0.1,
     }
-    at = lambda k: reduce(lambda d, part: d[part], k.split('.'), r)
+
+    def at(k):
+        return reduce(lambda d, part: d[part], k.split('.'), r)
+
     return [(k, at(k), '≥', b) for k, b in least.items()] + [(k, at(k), '≤', b) for k, b in most.items()]
 
 # %% ../nbs/90_demo.ipynb #08-014
@@ -161,7 +167,7 @@ def failed_claims(r: dict, part='') -> list:
     ]
 
 # %% ../nbs/90_demo.ipynb #08-016
-# Chosen on the validation videos; `nano` is small and untrained in motion, so it learns faster and longer than the paper's recipe
+# Chosen on the validation videos; `nano` is small, so it learns faster and longer than the paper's recipe
 SETTINGS = dict(
     views=24,
     repeat='bbb=2,sintel=2,sintel_trailer_360p/summary=10',
@@ -203,7 +209,10 @@ def measure(before, model, tok, data, limit: int = 0, quiet=False) -> dict:
     unseen = slot_accuracy(
         plain, [r for r in shots if (t := read_caption(truth_of(r))) and (t['colour'], t['form']) in UNSEEN]
     )
-    name = lambda d: {('background' if k == 'ground' else k): v for k, v in d.items() if k != 'exact'}
+
+    def name(d):
+        return {('background' if k == 'ground' else k): v for k, v in d.items() if k != 'exact'}
+
     return dict(
         before={k: untrained[k] for k in ('motion', 'name')},
         accuracy=name(acc),
@@ -236,7 +245,8 @@ def storyboards(model, tok, data, out, model_name: str, quiet=False) -> list:
     data, out, made = Path(data), Path(out), []
     lines = {r['video']: r for r in read_jsonl(data / 'shots.jsonl')}
     note = {
-        'sintel.html': 'nano was trained on these very shots, so what it says here it saw in training. This page shows the layout and that the model can remember, not that it understands film.'
+        'sintel.html': 'nano was trained on these very shots, so what it says here it saw in training. '
+        'This page shows the layout and that the model can remember, not that it understands film.'
     }
     for name, video, table in (
         ('shapes.html', 'shapes_test_000.mp4', 'shapes_test'),
@@ -260,7 +270,7 @@ def storyboards(model, tok, data, out, model_name: str, quiet=False) -> list:
 def demo(
     out='demo',  # Folder for data, checkpoint, results.json and the pages
     limit: int = 0,  # Made videos of each split at most, for a quick look; 0: all
-    settings: dict = {},  # Changes to the settings of the fine-tuning
+    settings: dict = None,  # Changes to the settings of the fine-tuning
     workers: int = 0,  # Processes; 0: one for each core
     seed: int = 0,  # Of the shapes and of the training
     quiet: bool = False,  # No progress bars
@@ -299,7 +309,7 @@ def demo(
                     seed=seed,
                     device='cpu',
                     quiet=quiet,
-                    **{**SETTINGS, **settings},
+                    **{**SETTINGS, **(settings or {})},
                 )
             )
         with stage('evaluate', sec, quiet):
@@ -404,7 +414,8 @@ def main(
     print(table(r).to_string(index=False), scores_table(r).to_string(index=False), sep='\n\n')
     print(f"\nseconds: {', '.join(f'{k} {v}' for k, v in r['seconds'].items())}; peak memory {r['peak_gb']} GB")
     print(
-        f"film shots recalled from their own frames {r['film']['own']:.2f}, from another shot's {r['film']['other']:.2f} (they are in training: a test of memory)"
+        f"film shots recalled from their own frames {r['film']['own']:.2f}, from another shot's "
+        f"{r['film']['other']:.2f} (they are in training: a test of memory)"
     )
     print(Path(out).resolve() / 'index.html')
     for m in failed_claims(r):

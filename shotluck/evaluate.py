@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Nearest', 'baseline_answers', 'base_model', 'check_record', 'records_to_predict', 'ModelRow', 'model_rows',
            'simple_rows', 'video_state', 'LoadedModel', 'load_for_rows', 'journal_key', 'join_processes',
-           'PredictedRow', 'predict_row', 'Rows', 'predict_rows', 'save_row', 'evaluate', 'main', 'Scores', 'score',
-           'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
+           'PredictedRow', 'predict_row', 'Rows', 'predict_rows', 'save_row', 'evaluate', 'evaluate_and_report',
+           'Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-evaluate-imports
 import os
@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.distributed as dist
-from fastcore.meta import delegates
 
 from .configs import BASELINES, CONTROLS, EvaluateCfg
-from .errors import command, settings_of
+from .errors import settings_of
 from .features import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
 from .hub import locate, model_fingerprint
@@ -428,21 +427,20 @@ def evaluate(
     return scores[main]
 
 # %% ../nbs/42_evaluate.ipynb #06-037-main
-@command
-@delegates(EvaluateCfg)
-def main(**kwargs):
-    "Predict and score the records of a split; with torchrun in several processes (scripts/evaluate.py)"
-    cfg = EvaluateCfg(**kwargs)
+def evaluate_and_report(
+    cfg: EvaluateCfg,
+):
+    "Evaluate and print scores, failures and what was left out; of torchrun's processes, the first one speaks"
     scores = evaluate(cfg)
     if scores is None:
         return
     print(scores)
     for row, failed in scores.failed.items():
         if failed:
-            id, why = next(iter(failed.items()))
+            first = ': '.join(next(iter(failed.items())))
             print(
-                f"{row}: {len(failed)} of {len(scores.ids)} records could not be shown to the model and count as empty"
-                f" answers, such as {id}: {why}"
+                f"{row}: {len(failed)} of {len(scores.ids)} records could not be shown to the model "
+                f"and count as empty answers, such as {first}"
             )
     for note in scores.left_out:
         print(note)

@@ -6,7 +6,8 @@
 __all__ = ['MAY_CHANGE', 'linear_layers', 'add_lora', 'quantize', 'train_tower', 'choose_trained', 'check_deepspeed',
            'training_device', 'training_arguments', 'save_model', 'run_identity', 'RunStart', 'resume_from',
            'load_trainable', 'select_records', 'unreadable_videos', 'prepare_data', 'loader_processes', 'merge_adapter',
-           'write_metrics', 'save_finished', 'finetune', 'explicit_options', 'main', 'FinetuneCfg']
+           'write_metrics', 'save_finished', 'finetune', 'explicit_options', 'print_estimate', 'finetune_and_report',
+           'FinetuneCfg']
 
 # %% ../nbs/32_finetune.ipynb #32-finetune-imports
 import os
@@ -18,17 +19,16 @@ from typing import NamedTuple
 
 import torch
 from accelerate.utils import gather_object
-from fastcore.meta import delegates
 from transformers import TrainingArguments, set_seed
 
 from .batches import Batcher, RecordData, check_learnable
 from .configs import FinetuneCfg, read_cfg, zero_stage
+from .device import attention_for, keeps_state, pick_device, pick_dtype
+from .errors import settings_of
 from .estimate import assumptions
 from .estimate import estimate as estimate_run
-from .errors import command, settings_of
 from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
 from .files import atomic_write, exclusive, hash_ids, remove_partial_files, write_json
-from .device import attention_for, keeps_state, pick_device, pick_dtype
 from .llava import VideoLlava
 from .model import load_model
 from .text import read_json, read_jsonl, safe_table
@@ -555,6 +555,8 @@ def finetune(
     device = training_device(cfg)
     cfg = copy(cfg)
     cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')  # saved: what was computed in, never auto
+    if int(os.environ.get('RANK', 0)) == 0:
+        remove_partial_files(cfg.out, below=True)  # what a killed run left
     records, val = select_records(cfg)
     trainer, start, used = _make_trainer(cfg, device, records, val)
     _train(trainer, start.checkpoint)
@@ -577,37 +579,26 @@ def explicit_options(
     return named
 
 # %% ../nbs/32_finetune.ipynb #32-_print_estimate
-def _print_estimate(cfg, gpus, gpu):
+def print_estimate(
+    cfg: FinetuneCfg,
+    gpus: int,  # GPUs that share the work
+    gpu: str,  # t4, v100, rtx4090, l40s, a100, h100
+):
+    "Print what a run would take, and what that supposes"
     for name, value in estimate_run(cfg, gpus, gpu).items():
         shown = str(value) if isinstance(value, bool) else f'{value:,}'
         print(f'{name:12}{shown:>20}')
     print('\n'.join(assumptions(cfg, gpus, gpu)))
 
 # %% ../nbs/32_finetune.ipynb #05-033
-@command
-@delegates(FinetuneCfg)
-def main(
-    config: str = '',  # JSON with settings, as a run saves it in finetune_cfg.json; what else is on the command line goes before it
-    estimate: bool = False,  # Train nothing: tell records, tokens, operations, memory, cache and hours
-    gpus: int = 1,  # For the estimate: GPUs that share the work
-    gpu: str = 'a100',  # For the estimate: t4, v100, rtx4090, l40s, a100, h100
-    **kwargs,
+def finetune_and_report(
+    cfg: FinetuneCfg,
 ):
-    "Fine-tune a model on records"
-    if config:
-        named = explicit_options(sys.argv[1:], kwargs)
-        cfg = read_cfg(config, **{name: kwargs[name] for name in named})
-    else:
-        cfg = FinetuneCfg(**kwargs)
-    if estimate:
-        _print_estimate(cfg, gpus, gpu)
-        return
+    "Fine-tune and print what came out of it; of the processes of torchrun, the first one speaks"
     out = finetune(cfg)
     if int(os.environ.get('RANK', 0)) == 0:
         notes = read_json(out / 'trained_on.json')
-        print(
-            f"{out}: trained on {notes['records']} records ({len(notes['skipped'])} left out);"
-            " loss.png and metrics.csv beside it"
-        )
+        left_out = len(notes['skipped'])
+        print(f"{out}: trained on {notes['records']} records ({left_out} left out); loss.png and metrics.csv beside it")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -139,7 +139,10 @@ def stills(
 ):  # uint8 [n, 96, 96, 3], and for each its slots
     "Single pictures of shapes"
     rng, frames, slots = np.random.default_rng(seed), np.empty((n, 96, 96, 3), np.uint8), []
-    pick = lambda xs: xs[rng.integers(len(xs))]
+
+    def pick(xs):
+        return xs[rng.integers(len(xs))]
+
     for i in range(n):
         s = dict(zip(('colour', 'form'), pick(pairs)), ground=pick(list(GROUNDS)))
         if rng.random() < nameless:
@@ -154,7 +157,10 @@ def lessons(
     slots: dict,  # Of a still
 ) -> list:  # (task, question, answer); those more often wanted stand there more often
     "What a still can teach: a caption if its colour has a name, and questions about it"
-    ask = lambda k: ('qa', QUESTIONS[k], slots[k].capitalize() + '.')
+
+    def ask(k):
+        return ('qa', QUESTIONS[k], slots[k].capitalize() + '.')
+
     if not isinstance(slots['colour'], str):
         return [ask('form'), ask('form'), ask('ground')]
     return [('caption', '', caption_of(STILL, slots, None))] * 4 + [ask(k) for k in QUESTIONS]
@@ -203,7 +209,7 @@ def _windows(frames):  # n 96 96 3 -> n 49: how much each window of 6×6 patches
 
 # %% ../nbs/33_nano.ipynb #04c-015
 def train_tower(model, frames, slots, steps: int = 3000, batch: int = 64, seed: int = 0, quiet=False):
-    "Teach the tower to tell colour, form and background, and each patch's feature to tell where the shape is and how large"
+    "Teach the tower colour, form and background, and each patch's feature where the shape is and how large"
     tower, (names, place), windows, g = (
         model.model.vision_tower,
         _targets(slots),
@@ -257,10 +263,10 @@ def train_words(model, tok, feats, slots, steps: int = 600, batch: int = 64, see
         i, items = torch.randint(len(feats), (batch,), generator=g), []
         for k in i.tolist():
             what = lessons(slots[k])
-            l = what[torch.randint(len(what), (1,), generator=g)]
-            if l not in known:
-                known[l] = encode(still_record(*l), tok, model.tokens_per_frame, 1024)
-            items.append(known[l])
+            line = what[torch.randint(len(what), (1,), generator=g)]
+            if line not in known:
+                known[line] = encode(still_record(*line), tok, model.tokens_per_frame, 1024)
+            items.append(known[line])
         model(**collate(items, tok.pad_token_id), image_features=feats[i]).loss.backward()
 
 # %% ../nbs/33_nano.ipynb #04c-018-caption_stills

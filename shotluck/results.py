@@ -207,7 +207,7 @@ class Results:
         return []
 
     def clear(self):
-        "Remove the journal of a run that was killed when its results were whole; a process that holds it removes it itself"
+        "Remove the journal of a run that was killed when its results were whole, unless a process still holds it"
         lock = self.journal.with_name(f'{self.journal.name}.lock')
         if self.journal.exists() or lock.exists():
             with suppress(ValueError), Journal(self.journal) as journal:

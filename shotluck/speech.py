@@ -90,7 +90,7 @@ def _read_cue(form, cue):  # (from, to, [line, …]) with tags for words' times;
         text = '' if event.is_drawing else event.plaintext
     else:
         text = _override.sub('', _tag.sub('', event.text.replace(r'\N', '\n').replace(_COLON, ':')))
-    return event.start / 1000, event.end / 1000, [' '.join(l.split()) for l in text.split('\n') if l.strip()]
+    return event.start / 1000, event.end / 1000, [' '.join(line.split()) for line in text.split('\n') if line.strip()]
 
 # %% ../nbs/50_speech.ipynb #07b-005-_plain_line
 def _plain_line(line):
@@ -107,7 +107,7 @@ def _words(a, b, line):  # A line whose words have times -> (from, to, text) of 
 def _unroll(cues):  # Lines that a cue shows again, since those before them have rolled up, are left out of it
     shown, until, new, again = [], float('-inf'), [], 0
     for a, b, lines in cues:
-        plain = [_plain_line(l) for l in lines]
+        plain = [_plain_line(line) for line in lines]
         n = (
             next((n for n in range(min(len(shown), len(plain)), 0, -1) if shown[-n:] == plain[:n]), 0)
             if a <= until + 0.1
@@ -138,9 +138,11 @@ def load_subtitles(
     lost = f'{len(found) - len(cues)} of {len(found)} cues could not be read' if len(found) > len(cues) else ''
     lines = []
     for a, b, shown in _unroll(cues):
-        timed = [l for l in shown if _word_time.search(l)]
+        timed = [line for line in shown if _word_time.search(line)]
         if timed:
-            lines += [w for l in shown for w in (_words(a, b, l) if l in timed else [(a, b, _plain_line(l))])]
+            lines += [
+                w for line in shown for w in (_words(a, b, line) if line in timed else [(a, b, _plain_line(line))])
+            ]
         elif text := html.unescape(' '.join(shown)):
             lines.append((a, b, ' '.join(text.split())))
     return Subtitles(lines, '; '.join(filter(None, (lost, note))))
@@ -156,7 +158,7 @@ def read_subtitles(
 def speech_of(
     lines: list,  # [(from, to, text), …], seconds; a text may be a line or a word
     times: list,  # [(t0, t1), …] of the shots
-    pictures=None,  # (first, last): seconds from which and to which the video shows pictures; None: the shots are all that it shows
+    pictures=None,  # (first, last): seconds between which the video shows pictures; None: those of the shots
 ) -> list:  # Text said in each shot
     "Each line goes to the shot that holds most of it"
     said = [[] for _ in times]
@@ -190,10 +192,10 @@ def transcribe(
 # %% ../nbs/50_speech.ipynb #07b-011
 @lru_cache(1)
 def whisper(
-    model: str = 'base',  # Size of a Whisper model, or the folder of one in CTranslate2's format: then nothing is fetched
+    model: str = 'base',  # Size of a Whisper model, or the folder of one in CTranslate2's format
     device: str = 'auto',  # auto, cpu, cuda
 ):  # A transcriber
-    "faster-whisper, where a detector of voice says there is one; the language is told once, by the first part with speech"
+    "A recogniser that hears where a voice detector finds speech; its first part with speech settles the language"
     try:
         from faster_whisper import WhisperModel
     except ImportError:
@@ -204,7 +206,8 @@ def whisper(
         )
     except Exception as e:
         raise ValueError(
-            f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); name a size that can be downloaded, or a folder with --whisper"
+            f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); "
+            'name a size that can be downloaded, or a folder with --whisper'
         ) from None
     language = None
 

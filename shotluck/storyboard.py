@@ -132,14 +132,14 @@ def to_vtt(self: Storyboard) -> str:
 def is_own_output(
     path,  # SRT or VTT file
 ) -> bool:
-    "Are these subtitles captions that a storyboard wrote? Told by their mark, or by a storyboard's JSON beside them that says the same"
+    "Did we write these subtitles? Their mark says so, or a storyboard's JSON beside them with the same words"
     path = Path(path)
     try:
         with open(path, 'rb') as f:
             head = f.read(4096).decode('utf-8', 'replace')
         if VTT_MARK in head:
             return True
-        first = next((l for l in head.splitlines() if '-->' in l), '')
+        first = next((line for line in head.splitlines() if '-->' in line), '')
         if first.endswith(SRT_MARK):
             return True
         beside = path.with_suffix('.json')
@@ -160,9 +160,13 @@ def is_own_output(
 @patch
 def to_md(self: Storyboard) -> str:
     "A title, the summary and a table"
-    esc = lambda t: re.sub(r'([\\`*_{}\[\]<>#|~&!])', r'\\\1', _line(t))
+
+    def esc(t):
+        return re.sub(r'([\\`*_{}\[\]<>#|~&!])', r'\\\1', _line(t))
+
     rows = [
-        f'| {s.i} | {timecode(s.t0, full=False)} – {timecode(s.t1, full=False)} | {esc(s.caption)} | {esc(s.speech) if s.speech else ""} |'
+        f'| {s.i} | {timecode(s.t0, full=False)} – {timecode(s.t1, full=False)} | {esc(s.caption)} '
+        f'| {esc(s.speech) if s.speech else ""} |'
         for s in self.shots
     ]
     head = [
@@ -204,7 +208,10 @@ def shrink(
     room: int,  # Bytes for all of them in base64
 ) -> list:
     "The same stills, made smaller together until they fit, or as small as `SIZES` goes"
-    size = lambda js: sum(4 * -(-len(j) // 3) for j in js)
+
+    def size(js):
+        return sum(4 * -(-len(j) // 3) for j in js)
+
     if size(jpegs) <= room:
         return jpegs
     few = jpegs[:: max(1, len(jpegs) // 50)]
@@ -250,4 +257,5 @@ def to_html(
 # %% ../nbs/52_storyboard.ipynb #07a-021
 @patch
 def _repr_html_(self: Storyboard):  # In Jupyter: the page in a frame, small enough to stay in the notebook
-    return f'<iframe srcdoc="{escape(self.to_html(most=1_000_000), quote=True)}" style="width:100%;height:640px;border:1px solid #ccc"></iframe>'
+    page, look = escape(self.to_html(most=1_000_000), quote=True), 'width:100%;height:640px;border:1px solid #ccc'
+    return f'<iframe srcdoc="{page}" style="{look}"></iframe>'
