@@ -570,18 +570,18 @@ def main(
     seconds: float = 600,  # For each
     seed: int = 0,
 ):
-    "Fuzz the readers; writes bench/fuzz.json if all formats were read for a minute at least"
+    "Fuzz the readers; a row of bench/fuzz.json for each format that was read for a minute at least, as it ends"
     sys.path.insert(0, str(Path(__file__).parent))
     from machine import machine
 
     from shotluck.files import write_json
+    from shotluck.text import read_json
 
-    rows = []
+    path = Path(__file__).with_suffix('.json')
     for name in formats.split(',') if formats else FORMATS:
-        rows.append(dict(format=name, seconds=seconds, seed=seed, files=fuzz(name, seconds, seed)))
-        print(rows[-1], flush=True)
-    if not formats and seconds >= 60:
-        write_json(
-            Path(__file__).with_suffix('.json'),
-            dict(machine(), rows=rows, limits=dict(seconds=SLOW, bytes=LARGE, message=LONG)),
-        )
+        row = dict(format=name, seconds=seconds, seed=seed, files=fuzz(name, seconds, seed), **machine())
+        print(row, flush=True)
+        if seconds >= 60:
+            known = {r['format']: r for r in read_json(path)['rows']} if path.exists() else {}
+            rows = list({**known, name: row}.values())
+            write_json(path, dict(rows=rows, limits=dict(seconds=SLOW, bytes=LARGE, message=LONG)))

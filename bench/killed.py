@@ -580,7 +580,8 @@ def main(
             began = time.monotonic()
             row = dict(getattr(trial, kind)(n), seconds=round(time.monotonic() - began), seed=seed, **machine())
             faults += len(row.get('wrong', ()))
-            report.setdefault(name, {})[kind] = row
+            # without the name of this run's folder
+            report.setdefault(name, {})[kind] = json.loads(json.dumps(row).replace(str(top), '…'))
             write_json(Path(out), report)
             print(name, kind, {k: v for k, v in row.items() if k not in ('machine', 'commit', 'seed')}, flush=True)
     shutil.rmtree(top, ignore_errors=True)
