@@ -304,7 +304,7 @@ def readers(notebooks: list) -> dict:
 
 # Runs a notebook in a fork of a process that has the large libraries loaded, but nothing of the project
 RUN = """
-import multiprocessing, os, signal, sys, tempfile
+import multiprocessing, os, resource, signal, sys, tempfile
 from pathlib import Path
 import av, cv2, IPython.core.interactiveshell, jinja2, matplotlib.pyplot, nbdev.test, pandas, peft, torch, transformers
 import transformers.models.auto.modeling_auto, transformers.trainer, transformers.models.llava.modeling_llava
@@ -318,6 +318,7 @@ for line in sys.stdin:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         continue
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (1200, 1200))  # an endless loop ends even if nobody waits for it any more
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ['TMPDIR'], tempfile.tempdir = scratch, None
     null = os.open(os.devnull, os.O_RDWR)
