@@ -46,9 +46,9 @@ def project_imports(source: str) -> list:
     return found
 
 
-def faults() -> list:
-    "What breaks the order of reading, a line each"
-    books, said = notebooks(), []
+def faults(books: dict) -> list:
+    "What breaks the order of reading, a line each; `books` as `notebooks` gives them"
+    said = []
     order = {module: place for place, (module, _, _) in enumerate(books.values()) if module}
     for name, (module, exported, others) in books.items():
         for source in exported + others:
@@ -130,7 +130,8 @@ def parameters(exported: list) -> tuple:
 
 def measure() -> dict:
     "The table of the project's style: property -> value"
-    exported = [source for _, cells, _ in notebooks().values() for source in cells]
+    books = notebooks()
+    exported = [source for _, cells, _ in books.values() for source in cells]
     trees = [ast.parse(source) for source in exported]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     lines = [line for source in exported for line in without_docstrings(source)]
@@ -162,9 +163,9 @@ def measure() -> dict:
         'parameters explained by a comment, %': share(explained, total),
         'public docstrings, %': share(sum(ast.get_docstring(n) is not None for n in public), len(public)),
         'modules over 450 lines': {
-            m: n for m, cells, _ in notebooks().values() if (n := sum(s.count('\n') + 2 for s in cells)) > 450
+            m: n for m, cells, _ in books.values() if (n := sum(s.count('\n') + 2 for s in cells)) > 450
         },
-        'imports that run against the order of the notebooks, or inside functions': faults(),
+        'imports that run against the order of the notebooks, or inside functions': faults(books),
     }
 
 
@@ -179,7 +180,7 @@ def main():
     parser.add_argument('--check', action='store_true', help='only the order of imports')
     args = parser.parse_args()
     if args.check:
-        if said := faults():
+        if said := faults(notebooks()):
             sys.exit('\n'.join(said))
         return
     table = measure()
