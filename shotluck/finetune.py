@@ -25,8 +25,7 @@ from .batches import Batcher, RecordData, check_learnable
 from .configs import FinetuneCfg, read_cfg, zero_stage
 from .device import attention_for, keeps_state, pick_device, pick_dtype
 from .errors import settings_of
-from .estimate import assumptions
-from .estimate import estimate as estimate_run
+from .estimate import assumptions, estimate
 from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
 from .files import atomic_write, exclusive, hash_ids, remove_partial_files, write_json
 from .llava import VideoLlava
@@ -585,7 +584,7 @@ def print_estimate(
     gpu: str,  # t4, v100, rtx4090, l40s, a100, h100
 ):
     "Print what a run would take, and what that supposes"
-    for name, value in estimate_run(cfg, gpus, gpu).items():
+    for name, value in estimate(cfg, gpus, gpu).items():
         shown = str(value) if isinstance(value, bool) else f'{value:,}'
         print(f'{name:12}{shown:>20}')
     print('\n'.join(assumptions(cfg, gpus, gpu)))

@@ -15,7 +15,7 @@ import numpy as np
 from fastcore.basics import store_attr
 from fastcore.script import Param
 
-from .configs import _names
+from .configs import parse_names
 from .errors import command
 from .files import atomic_write, path_inside, write_text
 from .jobs import parallel_map
@@ -458,7 +458,7 @@ def score_main(
     "Score anybody's predictions"
     preds = read_predictions(predictions)
     every = read_records(records)
-    wanted = _names(tasks, LENGTHS, 'task') or list(LENGTHS)
+    wanted = parse_names(tasks, LENGTHS, 'task') or list(LENGTHS)
     recs = [record for record in every if record['task'] in wanted]
     scores = score(preds, recs, draws, seed, partial, of=every, metric=metric)
     if out:
