@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -10,8 +11,10 @@ import psutil
 root = Path(__file__).resolve().parent.parent
 
 
-def git(*args) -> str:
-    return subprocess.run(['git', *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+def git(*args) -> str:  # '' where the files lie without their history
+    with suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(['git', *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    return ''
 
 
 def machine() -> dict:
@@ -26,5 +29,5 @@ def machine() -> dict:
     changed = '+' if git('status', '--porcelain', '--untracked-files=no') else ''
     return dict(
         machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
-        commit=git('rev-parse', '--short', 'HEAD') + changed,
+        commit=(git('rev-parse', '--short', 'HEAD') or os.environ.get('COMMIT', '')) + changed,
     )
