@@ -14,7 +14,7 @@ from transformers import LlavaConfig
 
 from .errors import blaming_file
 from .hub import adapter_chain, find_tower
-from .llava import check_architecture, frames_per_pass, is_matrix, meta_model
+from .llava import check_architecture, frames_per_pass, is_matrix, meta_model, one_layer_each, other_layers
 from .model import adapter_settings, read_config
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
@@ -110,14 +110,14 @@ def parameters(
     config: LlavaConfig,  # Of the model
 ) -> dict:
     "Parameters: tower, projector, words (ids to vectors), layers, head (0 if it is the same matrix as words), total"
-    model = meta_model(config)
-    text = model.model.language_model
+    model = meta_model(one_layer_each(config))
+    tower, layers = other_layers(config, model)
     words = model.get_input_embeddings().weight.numel()
     out = dict(
-        tower=_numbers(model.model.vision_tower),
+        tower=_numbers(model.model.vision_tower) + tower,
         projector=_numbers(model.model.multi_modal_projector),
         words=words,
-        layers=_numbers(text) - words,
+        layers=_numbers(model.model.language_model) - words + layers,
         head=0 if config.tie_word_embeddings else model.lm_head.weight.numel(),
     )
     return out | dict(total=sum(out.values()))
@@ -150,8 +150,9 @@ def _tokens(config, frames, text, answer=0):  # (image tokens, all tokens) of a 
 
 # %% ../nbs/29_cost.ipynb #04e-011
 def _linears(config):  # (out, in) of each of the language model's matrices
-    modules = meta_model(config).model.language_model.modules()
-    return [module.weight.shape for module in modules if isinstance(module, torch.nn.Linear)]
+    modules = meta_model(one_layer_each(config)).model.language_model.modules()
+    one = [module.weight.shape for module in modules if isinstance(module, torch.nn.Linear)]
+    return one * config.text_config.num_hidden_layers
 
 
 def _adapters(config, rank):  # Numbers that LoRA adds: two thin matrices beside each matrix
@@ -273,8 +274,9 @@ def _check_memory(dtype, zero, gpus, batch):
 def _averages(config, learnt, optim):  # Numbers that the optimiser keeps: two for each, Muon one for a layer's matrix
     if optim == 'adamw':
         return 2 * learnt
-    named = meta_model(config).named_parameters()
-    return 2 * learnt - sum(p.numel() for name, p in named if is_matrix(name, p) and 'vision_tower' not in name)
+    named = meta_model(one_layer_each(config)).named_parameters()
+    one = sum(p.numel() for name, p in named if is_matrix(name, p) and 'vision_tower' not in name)
+    return 2 * learnt - one * config.text_config.num_hidden_layers
 
 # %% ../nbs/29_cost.ipynb #04e-018-memory
 def memory(

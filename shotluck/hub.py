@@ -81,7 +81,7 @@ def locate(
     name = str(name)
     if name == 'nano':
         return Path(str(package_files('shotluck'))) / 'data' / name
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # False also for a name that no file can have
         return Path(name)
     is_hub_id = len(name.split('@')[0].split('/')) == 2 and not name.startswith(('.', '/', '~'))
     if name not in PRESETS and not is_hub_id:
@@ -112,7 +112,7 @@ def find_tower(
     else:
         places = [folder / name, folder.absolute().parent / Path(name).name, Path(name)]
     for place in places:
-        if (place / 'config.json').is_file():
+        if os.path.isfile(place / 'config.json'):
             return place
     why = (
         f"{folder}: its vision tower {name!r} is not here; put it, with its config.json, "
@@ -150,10 +150,10 @@ def base_of(
             raise ValueError(f"{folder}: adapter_config.json names a model that is trained on this adapter itself")
         seen.add(here)
         base = _named_base(here)
-        if (here / base).is_dir():
+        if os.path.isdir(here / base):
             base = str(here / base)
         first = first or base
-        if not (Path(base) / 'adapter_config.json').is_file():
+        if not os.path.isfile(Path(base, 'adapter_config.json')):
             return first
         here = base
 
@@ -222,7 +222,7 @@ def _shards(folder, name):
             raise ValueError(f"{index}: names {str(shard)[:80]!r}, which is no {Path(name).suffix} file beside it")
     paths = [folder / shard for shard in sorted(set(shards.values()))]
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ValueError(f"{path}: no such file; {index.name} names it")
     return paths
 

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['MOST', 'pool_tokens', 'make_config', 'PooledProjector', 'first_frames', 'VideoLlava', 'preprocess', 'frames_per_pass',
            'answer_loss', 'generate', 'picture_settings', 'picture_config', 'check_config', 'known_settings',
-           'meta_model', 'check_architecture', 'is_matrix']
+           'meta_model', 'one_layer_each', 'other_layers', 'check_architecture', 'is_matrix']
 
 # %% ../nbs/22_llava.ipynb #22-llava-imports
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -423,6 +424,30 @@ def meta_model(
     with torch.device('meta'):
         return VideoLlava._from_config(config)
 
+# %% ../nbs/22_llava.ipynb #22-one_layer_each
+def one_layer_each(
+    config: LlavaConfig,  # Of a model with any number of layers
+) -> LlavaConfig:
+    "The same sizes with one layer in the tower and one in the language model: all others are alike"
+    thin = deepcopy(config)
+    thin.text_config.num_hidden_layers = thin.vision_config.num_hidden_layers = 1
+    thin.vision_feature_layer = max(-2, min(config.vision_feature_layer, 1))
+    return thin
+
+
+def other_layers(
+    config: LlavaConfig,  # Of the whole model
+    thin: VideoLlava,  # Of `one_layer_each`
+) -> tuple:  # (numbers of the tower, numbers of the language model)
+    "How many numbers are in the layers that a model with one of each leaves out"
+    return tuple(
+        (settings.num_hidden_layers - 1) * sum(p.numel() for p in layer.parameters())
+        for settings, layer in (
+            (config.vision_config, thin.model.vision_tower.encoder.layers[0]),
+            (config.text_config, thin.model.language_model.layers[0]),
+        )
+    )
+
 # %% ../nbs/22_llava.ipynb #04-017b-_rehearse
 def _rehearse(model):  # On the meta device: one frame and one word, forward
     side = model.config.vision_config.image_size
@@ -453,9 +478,12 @@ def check_architecture(
     device: str = 'cuda',  # Where to
 ):
     "Try on the meta device whether the described model can be built and run and will fit; `ValueError` says why not"
-    model = meta_model(config)
     _check_tokens(config)
-    needs = sum(p.numel() for p in model.parameters())
+    layers, layer = config.vision_config.num_hidden_layers, config.vision_feature_layer
+    if not -layers - 1 <= layer <= layers:
+        raise ValueError(f"vision_feature_layer is {layer}, the tower has {layers} layers")
+    model = meta_model(one_layer_each(config))
+    needs = sum(p.numel() for p in model.parameters()) + sum(other_layers(config, model))
     if stored is not None and needs > stored:
         raise ValueError(
             f"config.json describes a model of {needs:,} numbers, but its weight files have {stored:,} bytes"
