@@ -17,7 +17,7 @@ import multiprocessing
 import os
 import re
 import sys
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -55,6 +55,7 @@ from shotluck.files import (
     shard_paths,
     write_json,
 )
+from .jobs import begin_ahead
 from .ledger import write_report
 from .split import split as probe_all
 from shotluck.tables import (
@@ -220,13 +221,11 @@ def _chunks(files, lines, shard, size):  # Yield ([`_Source`, …], job for `_wo
 def _in_processes(work, chunks, workers):  # Yield what `work` gives of each chunk, in order, a few chunks ahead
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = deque()
-        for sources, job in chunks:
-            waiting.append((sources, pool.submit(work, job)))
-            if len(waiting) > 2 * workers:
-                sources, rows = waiting.popleft()
-                yield from zip(sources, rows.result())
-        for sources, rows in waiting:
+
+        def begin(chunk):
+            return pool.submit(work, chunk[1])
+
+        for (sources, _), rows in begin_ahead(begin, chunks, 2 * workers):
             yield from zip(sources, rows.result())
 
 # %% ../nbs/17_convert.ipynb #03-028

@@ -10,7 +10,6 @@ __all__ = ['decode_in_worker', 'iter_decoded', 'iter_features', 'FrameBank', 'to
 import hashlib
 import os
 import shutil
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy, deepcopy
@@ -25,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
 from .files import atomic_write, path_inside
-from .jobs import parallel_map, run_supervised
+from .jobs import begin_ahead, parallel_map, run_supervised
 from .llava import frames_per_pass, preprocess
 from .video import VideoError, read_frames
 
@@ -92,25 +91,20 @@ def iter_features(
     small = frames_per_pass(model.config) == 16
     n = min(cores, 16) if model.device.type == 'cpu' and small and not spread else 1
 
-    def see(frames):
+    def see(video):
+        job, frames = video
         return frames if isinstance(frames, VideoError) else model.see(frames)
 
     if n == 1:
-        for job, frames in videos:
-            yield job, see(frames)
+        for video in videos:
+            yield video[0], see(video)
         return
-    pending = deque()
     try:
         with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for job, frames in videos:
-                pending.append((job, pool.submit(see, frames)))
-                if len(pending) > 2 * n:
-                    job, seen = pending.popleft()
-                    yield job, seen.result()
-            for job, seen in pending:
+            for (job, _), seen in begin_ahead(partial(pool.submit, see), videos, 2 * n):
                 yield job, seen.result()
     finally:
-        torch.set_num_threads(cores)  # part of what a thread sets holds for all of them
+        torch.set_num_threads(cores)  # what a thread sets holds for all of them
 
 # %% ../nbs/27_features.ipynb #05a-008
 class FrameBank:
