@@ -15,6 +15,7 @@ import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from .configs import FinetuneCfg
+from .containers import status_of
 from .convert import one_line_text, prompt
 from .features import DiskBank, FrameBank
 from .files import path_inside
@@ -233,7 +234,7 @@ class RecordData(torch.utils.data.Dataset):
                 wanted.setdefault(video, []).extend(numbers)
         own = sorted(wanted)[share[0] :: share[1]]
         bad = bank.fill({video: wanted[video] for video in own}, workers, quiet)
-        return {video: (e.status, str(e)) for video, e in bad.items()}
+        return {video: status_of(e) for video, e in bad.items()}
 
 # %% ../nbs/30_batches.ipynb #05b-014
 class Batcher:

@@ -14,7 +14,15 @@ from transformers import LlavaConfig
 
 from .errors import blaming_file
 from .hub import adapter_chain, find_tower
-from .llava import check_architecture, frames_per_pass, is_matrix, meta_model, one_layer_each, other_layers
+from shotluck.llava import (
+    check_architecture,
+    frames_per_pass,
+    is_matrix,
+    meta_model,
+    one_layer_each,
+    other_layers,
+    patches_per_side,
+)
 from .model import adapter_settings, read_config
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
@@ -91,7 +99,7 @@ def load_config(
     with blaming_file(folder, 'its settings cannot be used'):
         for adapter in adapters:
             pool = pool or adapter_settings(adapter)[1].get('pool')
-        conf = read_json(folder / 'config.json') if (folder / 'config.json').exists() else {}
+        conf = read_json(folder / 'config.json', missing={})
         if is_tinyllava(conf):
             tower = read_json(find_tower(folder, conf, weights=False) / 'config.json')
             image_token = load_tokenizer(folder, conf).convert_tokens_to_ids('<image>')
@@ -144,8 +152,7 @@ def layer_sizes(
 
 # %% ../nbs/29_cost.ipynb #04e-011-_tokens
 def _tokens(config, frames, text, answer=0):  # (image tokens, all tokens) of a record
-    vision = config.vision_config
-    image = frames * (vision.image_size // vision.patch_size // getattr(config, 'pool', 1)) ** 2
+    image = frames * (patches_per_side(config) // getattr(config, 'pool', 1)) ** 2
     return image, image + text + answer
 
 # %% ../nbs/29_cost.ipynb #04e-011
@@ -162,7 +169,7 @@ def _adapters(config, rank):  # Numbers that LoRA adds: two thin matrices beside
 def _tower_flops(config):  # Of one frame
     vision = config.vision_config
     width = vision.hidden_size
-    patches = (vision.image_size // vision.patch_size) ** 2
+    patches = patches_per_side(config) ** 2
     embedding = 2 * patches * width * vision.num_channels * vision.patch_size**2
     matrices = 2 * patches * (4 * width * width + 2 * width * vision.intermediate_size)
     attention = 4 * patches * patches * width
@@ -224,7 +231,7 @@ def _kept(config, tokens, bytes):  # Bytes of the language model's layers: (all 
 # %% ../nbs/29_cost.ipynb #04e-017
 def _looking(config, bytes):  # Bytes while the tower looks at a frame: what its MLP takes and gives, and the pixels
     vision = config.vision_config
-    patches = (vision.image_size // vision.patch_size) ** 2
+    patches = patches_per_side(config) ** 2
     return bytes * (patches * (vision.hidden_size + 2 * vision.intermediate_size) + 3 * vision.image_size**2)
 
 # %% ../nbs/29_cost.ipynb #29-_captioning
@@ -256,7 +263,7 @@ def _training(config, frames, answer, batch, tokens, bytes, cached, frozen, chec
     head = language.vocab_size * (4 + 4 + bytes * (bytes == 2)) + 2 * width * bytes
     kept = layers + batch * answer * head + batch * tokens * width * bytes * 2
     if not frozen:
-        patches = (vision.image_size // vision.patch_size) ** 2
+        patches = patches_per_side(config) ** 2
         numbers = vision.num_hidden_layers * (8 * vision.hidden_size + 2 * vision.intermediate_size)
         return kept + bytes * batch * frames * patches * numbers
     return kept if cached else max(kept, batch * frames * _looking(config, bytes))

@@ -262,7 +262,7 @@ def drop_changed(
 ) -> dict:  # {name: bytes} of what was fetched before and is as it was
     "Remove videos that are not as long as when they were fetched, so that they are fetched again"
     raw = Path(data) / 'raw'
-    sizes = read_json(raw / '.sizes.json') if (raw / '.sizes.json').exists() else {}
+    sizes = read_json(raw / '.sizes.json', missing={})
     unchanged = {}
     for name, size in sizes.items():
         path = path_inside(raw / 'videos', name)
@@ -284,7 +284,7 @@ def _note_sizes(raw, before, rows):  # Note the bytes of each video, for `drop_c
             now[name] = path_inside(raw / 'videos', name).stat().st_size
     path = raw / '.sizes.json'
     with lock_folder(raw, 'sizes', wait=60):  # other shards write theirs
-        noted = read_json(path) if path.exists() else {}
+        noted = read_json(path, missing={})
         write_json(path, {**before, **noted, **now})
 
 # %% ../nbs/14_download.ipynb #14-download-_without

@@ -20,7 +20,7 @@ def one_line_reason(
     most: int = 600,  # Characters; of a longer text the beginning and the end are kept
 ) -> str:
     "What an error says, as one line that is safe to print"
-    text = ' '.join(str(e).split('\n')).strip() or type(e).__name__
+    text = ' '.join(str(e).split()) or type(e).__name__
     if len(text) > most:
         text = f'{text[: most // 2]} … {text[-most // 2 :]}'
     return ''.join(character if character.isprintable() else repr(character)[1:-1] for character in text)

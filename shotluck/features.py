@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
+from .containers import status_of
 from .files import atomic_write, path_inside
 from .jobs import begin_ahead, parallel_map, run_supervised
 from .llava import frames_per_pass, preprocess
@@ -231,10 +232,6 @@ def tower_key(
         digest.update(p.detach().cpu().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
 
-# %% ../nbs/27_features.ipynb #27-_status_of
-def _status_of(e):  # (status, reason) of an error that a video gave, for the ledger
-    return getattr(e, 'status', 'bad_row'), str(e)
-
 # %% ../nbs/27_features.ipynb #05a-011
 class DiskBank(FrameBank):
     "The tower's pooled features of every shot, computed when first needed and kept in a folder"
@@ -325,7 +322,7 @@ class DiskBank(FrameBank):
             try:
                 features = self.load(*unit)
             except ValueError as e:
-                bad[unit] = _status_of(e)
+                bad[unit] = status_of(e)
                 continue
             if features is None:
                 todo.setdefault(unit[0], []).append(unit)
@@ -353,7 +350,7 @@ class DiskBank(FrameBank):
             try:
                 frames = decode_in_worker(self.videos, self.size, (video, idxs))
             except ValueError as e:
-                bad |= {unit: _status_of(e) for unit in units if unit[0] == video and unit not in have}
+                bad |= {unit: status_of(e) for unit in units if unit[0] == video and unit not in have}
             else:
                 new.append((waiting, idxs, torch.from_numpy(frames)))
         return dict(units=units, have=have, new=new), bad
@@ -395,7 +392,7 @@ class Pixels(FrameBank):
             try:
                 frames = decode_in_worker(self.videos, self.size, (video, idxs))
             except ValueError as e:
-                bad |= {unit: _status_of(e) for unit in units if unit[0] == video}
+                bad |= {unit: status_of(e) for unit in units if unit[0] == video}
             else:
                 got |= {(video, k): frame for k, frame in zip(idxs, frames)}
         grey = np.full((self.size, self.size, 3), 127, np.uint8)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, snapshot_download
 
 from . import __version__
+from .errors import one_line_reason
 from .files import content_fingerprint
 from .text import read_json
 
@@ -38,7 +39,7 @@ def _reason(e):
         if constants.is_offline_mode():
             return "it is not in the cache, and HF_HUB_OFFLINE forbids to download it"
         return f"the hub cannot be reached at {constants.ENDPOINT}, and it is not whole in the cache"
-    return f"{type(e).__name__}: {' '.join(str(e).split())[:160]}"
+    return f"{type(e).__name__}: {one_line_reason(e, 160)}"
 
 # %% ../nbs/20_hub.ipynb #00c-005-_get
 def _snapshot(name, revision, patterns):
@@ -200,8 +201,7 @@ def model_fingerprint(
         except PackageNotFoundError:
             lines.append(f'{library} none')
     folders = adapter_chain(name)
-    config = folders[-1] / 'config.json'
-    config = read_json(config) if config.exists() else None
+    config = read_json(folders[-1] / 'config.json', missing=None)
     if isinstance(config, dict) and config.get('mm_vision_tower'):
         folders.append(find_tower(folders[-1], config))
     for number, folder in enumerate(folders, 1):
@@ -269,8 +269,7 @@ GOES_UP = [
 
 def _note(folder, name):
     "What a stage noted beside the weights, {} if nothing"
-    path = folder / f'{name}.json'
-    return read_json(path) if path.exists() else {}
+    return read_json(folder / f'{name}.json', missing={})
 
 # %% ../nbs/20_hub.ipynb #00c-011-_cell
 def _cell(x):

@@ -233,7 +233,7 @@ def adapter_settings(
 ) -> tuple:  # (adapter_config.json, config.json or {})
     "What an adapter says of itself, checked; `ValueError` if it asks for what we do not do"
     conf = read_json(folder / 'adapter_config.json')
-    own = check_config(read_json(folder / 'config.json')) if (folder / 'config.json').exists() else {}
+    own = check_config(read_json(folder / 'config.json', missing={}))
     if conf.get('peft_type') != 'LORA':
         raise ValueError(f"an adapter of type {str(conf.get('peft_type'))[:40]!r}, wanted 'LORA'")
     for name in UNSUPPORTED:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import one_line_reason
 from .text import check_regular_file, drop_lone_surrogates
 
 # %% ../nbs/10_pickles.ipynb #00d-011-_Type
@@ -176,8 +177,7 @@ def read_split_info(
     try:
         info = _Unpickler(BytesIO(raw)).load()
     except Exception as e:
-        reason = ' '.join(str(e).split())[:200]
-        raise ValueError(f"{path}: not a pickle of shots ({type(e).__name__}: {reason})") from None
+        raise ValueError(f"{path}: not a pickle of shots ({type(e).__name__}: {one_line_reason(e, 200)})") from None
     if not isinstance(info, dict):
         raise ValueError(f"{path}: a dict of video -> shots was expected, got {type(info).__name__}")
     shots = {drop_lone_surrogates(video): _plain(entries) for video, entries in info.items()}

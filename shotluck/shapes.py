@@ -305,7 +305,7 @@ def _without_slots(plan):
 def _write_annotations(raw, split, plans):  # Write the annotations of a split; which of its plans have no video yet
     rows = list(map(_without_slots, plans))
     table = raw / 'annotations' / f'shapes_{split}.json'
-    old = {row['video']: row for row in read_json(table)} if table.exists() else {}
+    old = {row['video']: row for row in read_json(table, missing=[])}
     missing = []
     for plan, row in zip(plans, rows):
         path = raw / 'videos' / plan['video']

@@ -25,6 +25,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from .batches import Order
 from .configs import EvaluateCfg, FinetuneCfg
+from .errors import one_line_reason
 from .features import FrameBank
 from .files import atomic_write, path_inside, write_text
 from .jobs import run_supervised
@@ -106,9 +107,8 @@ def is_damaged(
     e: Exception,  # Of whatever library tried to read it
 ) -> ValueError:
     "The error, as one line that says what to do"
-    reason = ' '.join(str(e).split())[:160]
     return ValueError(
-        f"{checkpoint} cannot be read ({type(e).__name__}: {reason}): remove this folder to go on from the checkpoint"
+        f"{checkpoint} cannot be read ({type(e).__name__}: {one_line_reason(e, 160)}): remove this folder to go on from the checkpoint"
         " before it, or use another --out"
     )
 
@@ -198,8 +198,8 @@ class CheckpointTrainer(Trainer):
     def _not_written(self, steps, e):  # The error, as one line
         last = last_checkpoint(steps)
         left = f"the last whole one is {last}" if last else "there is none before it"
-        reason = ' '.join(str(e).split())[:160]
-        return OSError(f"the checkpoint at step {self.state.global_step} could not be written ({reason}); {left}")
+        step = f"the checkpoint at step {self.state.global_step}"
+        return OSError(f"{step} could not be written ({one_line_reason(e, 160)}); {left}")
 
     def _publish(self, steps, name):  # Give a whole checkpoint its name, and remove the oldest ones
         shutil.rmtree(steps / name, ignore_errors=True)
