@@ -108,8 +108,8 @@ def is_damaged(
 ) -> ValueError:
     "The error, as one line that says what to do"
     return ValueError(
-        f"{checkpoint} cannot be read ({type(e).__name__}: {one_line_reason(e, 160)}): remove this folder to go on from the checkpoint"
-        " before it, or use another --out"
+        f"{checkpoint} cannot be read ({type(e).__name__}: {one_line_reason(e, 160)}): "
+        "remove this folder to go on from the checkpoint before it, or use another --out"
     )
 
 # %% ../nbs/31_trainer.ipynb #31-read_skipped
