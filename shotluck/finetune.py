@@ -6,8 +6,7 @@
 __all__ = ['MAY_CHANGE', 'linear_layers', 'add_lora', 'quantize', 'train_tower', 'choose_trained', 'check_deepspeed',
            'training_device', 'training_arguments', 'save_model', 'run_identity', 'RunStart', 'resume_from',
            'load_trainable', 'select_records', 'unreadable_videos', 'prepare_data', 'loader_processes', 'merge_adapter',
-           'write_metrics', 'save_finished', 'finetune', 'explicit_options', 'print_estimate', 'finetune_and_report',
-           'FinetuneCfg']
+           'write_metrics', 'save_finished', 'finetune', 'print_estimate', 'finetune_and_report', 'FinetuneCfg']
 
 # %% ../nbs/32_finetune.ipynb #32-finetune-imports
 import os
@@ -561,21 +560,6 @@ def finetune(
     _train(trainer, start.checkpoint)
     save_finished(trainer, cfg, trainer.train_dataset, used)
     return Path(cfg.out)
-
-# %% ../nbs/32_finetune.ipynb #05-033-told
-def explicit_options(
-    argv: list,  # Words of a command line
-    names: list,  # All settings
-) -> set:
-    "The settings that a command line names, in full or by their beginning"
-    written = [word[2:].split('=')[0].replace('-', '_') for word in argv if word.startswith('--')]
-    named = set()
-    for option in written:
-        if option in names:
-            named.add(option)
-        else:
-            named.update(name for name in names if name.startswith(option))
-    return named
 
 # %% ../nbs/32_finetune.ipynb #32-_print_estimate
 def print_estimate(

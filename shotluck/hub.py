@@ -13,7 +13,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData, constants, errors, snapshot_download
 
 from . import __version__
 from .errors import one_line_reason
@@ -359,16 +359,13 @@ def model_card(
     if Path(base).is_absolute():
         base = Path(base).name
     licence = _licence_of(license, dataset, base, bool(trained))
-    head = [
-        '---',
-        f'license: {licence.name}',
-        'library_name: shotluck',
-        'pipeline_tag: video-text-to-text',
-        'tags: [video-captioning, shotluck]',
-    ]
-    if licence.shot2story:
-        head.append('datasets: [mhan/shot2story]')
-    head += ['---', '', f'# {_cell(folder.resolve().name)}', '']
+    head = ModelCardData(
+        license=licence.name,
+        library_name='shotluck',
+        pipeline_tag='video-text-to-text',
+        tags=['video-captioning', 'shotluck'],
+        datasets=['mhan/shot2story'] if licence.shot2story else None,
+    )
     about = (
         'A vision-language model that tells what happens in a video, shot by shot. '
         'Load it with [shotluck](https://github.com/shotluck/shotluck): `load_model("owner/name")`.'
@@ -379,7 +376,7 @@ def model_card(
         'Scores': _scores_part(scores),
         'Licence': f'{licence.name}. {licence.reason}'.strip(),
     }
-    lines = [*head, about, '']
+    lines = ['---', head.to_yaml(), '---', '', f'# {_cell(folder.resolve().name)}', '', about, '']
     for title, text in parts.items():
         lines += [f'## {title}', '', text, '']
     return '\n'.join(lines)
