@@ -436,31 +436,32 @@ def tried(mutants: list, users: dict, workers: int) -> list:
         copies = Queue()
         for number in range(workers):
             copies.put(Copy(Path(folder) / str(number)))
-        seconds = {}
+        seconds, timing = {}, threading.Lock()
 
-        def time_notebook(name):
+        def time_notebook(copy, name):
+            with timing:  # by itself, not beside another
+                if name not in seconds:
+                    start = time.perf_counter()
+                    if not copy.passes(name, 900) and not copy.passes(name, 900):
+                        sys.exit(f'{name} fails as it is, twice: mend it first')
+                    seconds[name] = time.perf_counter() - start
+
+        def check(mutant):
             copy = copies.get()
             try:
-                start = time.perf_counter()
-                if not copy.passes(name, 900) and not copy.passes(name, 900):
-                    sys.exit(f'{name} fails as it is, twice: mend it first')
-                seconds[name] = time.perf_counter() - start
+                for name in users[mutant.module]:
+                    time_notebook(copy, name)
+                home, *others = users[mutant.module]
+                by = copy.noticed_by(mutant, [home, *sorted(others, key=seconds.get)], seconds)
+                if not by:
+                    tqdm.write(
+                        f'not noticed: {mutant.module}, {line_of(mutant)!r}: {mutant.before!r} -> {mutant.after!r}'
+                    )
+                return mutant, by
             finally:
                 copies.put(copy)
 
-        needed = sorted({name for m in mutants for name in users[m.module]})
         with ThreadPoolExecutor(workers) as pool:
-            list(tqdm(pool.map(time_notebook, needed), 'as it is', len(needed)))
-            for module in users:
-                users[module][1:] = sorted((n for n in users[module][1:] if n in seconds), key=seconds.get)
-
-            def check(mutant):
-                copy = copies.get()
-                try:
-                    return mutant, copy.noticed_by(mutant, users[mutant.module], seconds)
-                finally:
-                    copies.put(copy)
-
             return list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
 
 
