@@ -278,9 +278,6 @@ def normalized_name(
 # %% ../nbs/02_files.ipynb #00a-015-_as_on_disk
 def _as_on_disk(folder, name):
     "`folder / name`, each part of it in the normal form in which it exists"
-    path = folder / name
-    if path.is_absolute() != folder.is_absolute() or os.path.lexists(path):
-        return path
     here = folder
     for part in Path(name).parts:
         forms = [part, unicodedata.normalize('NFC', part), unicodedata.normalize('NFD', part)]

@@ -88,17 +88,17 @@ class VideoInfo:
     duration: float  # Seconds
     has_audio: bool  # Is there a sound track that can be decoded?
     times: np.ndarray  # Seconds, float64 [frames]
-    codec: str = ''  # ffmpeg's name of the picture codec
-    rotation: int = 0  # Degrees, counterclockwise, by which the pictures must be turned to be shown
-    edited: bool = False  # Are there coded frames that an edit list hides?
-    flip: bool = False  # Must the turned pictures be mirrored left to right?
-    sar: float = 1.0  # Width of a coded pixel divided by its height
-    stream: int = 0  # Number of the picture stream in the file
-    sound: int = None  # Number of the sound stream in the file
-    start: float = 0.0  # The container's time at our second 0, seconds
-    lead: float = 0.0  # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
-    decoded: bool = False  # Were the frames counted by decoding, as packets would not tell?
-    truncated: bool = False  # Does the file end before what it announces?
+    codec: str  # ffmpeg's name of the picture codec
+    rotation: int  # Degrees, counterclockwise, by which the pictures must be turned to be shown
+    edited: bool  # Are there coded frames that an edit list hides?
+    flip: bool  # Must the turned pictures be mirrored left to right?
+    sar: float  # Width of a coded pixel divided by its height
+    stream: int  # Number of the picture stream in the file
+    sound: int  # Number of the sound stream in the file
+    start: float  # The container's time at our second 0, seconds
+    lead: float  # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
+    decoded: bool  # Were the frames counted by decoding, as packets would not tell?
+    truncated: bool  # Does the file end before what it announces?
 
 # %% ../nbs/04_video.ipynb #00-011-_film_of
 def _film_of(path, container):
