@@ -118,7 +118,7 @@ def video_questions(
 
 # %% ../nbs/53_caption.ipynb #53-caption-is_nano
 NANO_NOTE = (
-    "The model nano only knows moving shapes: of anything else its words mean nothing. "
+    "The model nano has only seen drawings of shapes: of anything else its words mean nothing. "
     "For real captions name a real model: --model RichardLuo/Shotluck-Holmes-3.1, "
     "or --model and the folder of one that you fine-tuned."
 )

@@ -29,7 +29,7 @@ from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
 from .files import atomic_write, exclusive, hash_ids, remove_partial_files, write_json
 from .llava import VideoLlava
 from .model import load_model
-from .text import read_json, read_jsonl, safe_table
+from .text import read_json, read_jsonl, safe_table, to_json
 from shotluck.trainer import (
     VideoTrainer,
     autocast,
@@ -220,11 +220,11 @@ def training_arguments(
 def save_model(
     model,  # Anything with `save_pretrained`
     tokenizer,  # Of the model
-    out,  # Folder; what is there is replaced
+    out,  # Folder; files of the same names are replaced, others stay
     state: dict = None,  # Weights to save instead of the model's own
     **notes,  # JSON files to put beside, by name
 ) -> None:
-    "Write a checkpoint folder, whole or not at all"
+    "Write a checkpoint folder; it has a `config.json` only once it is complete"
     out = Path(out)
     remove_partial_files(out)
     part = out.with_name(f'.part-{os.getpid()}-{out.name}')
@@ -250,7 +250,7 @@ MAY_CHANGE = set(
 def run_identity(
     cfg: FinetuneCfg,  # Of the run
     world: int,  # Processes
-    records: str,  # Hash of the records' ids
+    records: str,  # Hash of the records
 ) -> dict:
     "What must be equal in two parts of one run"
     identity = {name: value for name, value in settings_of(cfg).items() if name not in MAY_CHANGE}
@@ -271,7 +271,7 @@ def resume_from(
     steps,  # Folder of the run's checkpoints
     cfg: FinetuneCfg,  # Of the run
     world: int,  # Processes
-    records: str,  # Hash of the records' ids
+    records: str,  # Hash of the records
 ) -> RunStart:
     "Where to start; `ValueError` if the checkpoints in the folder are of another run"
     now = run_identity(cfg, world, records)
@@ -501,7 +501,7 @@ def _make_trainer(
     rank, world = args.process_index, args.world_size
     steps, start = Path(cfg.out) / 'steps', RunStart(None, {})
     if cfg.save_steps:
-        start = resume_from(steps, cfg, world, hash_ids(r['id'] for r in records))
+        start = resume_from(steps, cfg, world, hash_ids(map(to_json, records)))
     data, bank, left_out = prepare_data(cfg, records, model, tokenizer, rank, world, start.note.get('left_out'))
     batcher = Batcher(data, bank)
     with autocast(cfg.dtype, device):

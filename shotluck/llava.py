@@ -223,8 +223,8 @@ def embed(
 # %% ../nbs/22_llava.ipynb #22-answer_loss
 def answer_loss(
     logits: torch.Tensor,  # A V, of the A tokens of all answers
-    target: torch.Tensor,  # B L: the token that follows each place, -100 where none is learnt; A of them are others
-    num_items_in_batch=None,  # What the sum is divided by; None: A
+    target: torch.Tensor,  # B L: the token that follows each place, the id that follows each place, -100 where nothing is learnt; at A places it is not -100
+    num_items_in_batch=None,  # What the sum is divided by; None: A, or the number of records that have answers
     per_record: bool = False,  # Sum of each record's own mean, instead of the sum over tokens
 ) -> torch.Tensor:
     "Cross entropy of the answers' tokens"
@@ -235,7 +235,9 @@ def answer_loss(
         loss = (each / answers.sum(1)[record]).sum()
     else:
         loss = nn.functional.cross_entropy(logits, target[answers], reduction='sum')
-    return loss / (answers.sum() if num_items_in_batch is None else num_items_in_batch)
+    if num_items_in_batch is None:
+        num_items_in_batch = answers.any(1).sum() if per_record else answers.sum()
+    return loss / num_items_in_batch
 
 # %% ../nbs/22_llava.ipynb #22-forward
 @patch
@@ -281,7 +283,7 @@ def generate(
     temperature: float = 0,  # 0: greedy; else words are drawn, 1 as the model gives them
     top_p: float = 1,  # Draw among the likeliest words that have this share of the probability
     seed: int = 0,  # The same seed draws the same words for the same batch
-    ended: list = None,  # Takes for each answer whether it came to an end, or was cut at `max_tokens`
+    ended: list = None,  # Filled with, for each answer, whether it ended or was cut at `max_tokens`
 ) -> list:  # B texts
     "Greedy or sampled answers; only `eos_token_id` and `suppress_tokens` of the checkpoint's generation_config count"
     settings = model.generation_config

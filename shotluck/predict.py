@@ -76,7 +76,7 @@ def reorder_frames(
     record_id: str,  # Each record has a random order of its own
     cfg: EvaluateCfg,  # Its `control` and `seed` are used
 ) -> list:  # Frame numbers of each shot
-    "Turn or mix the frames within each shot, if the control says so"
+    "Reverse or shuffle the order of the frames within each shot, if the control says so"
     if cfg.control == 'reversed':
         return [shot[::-1] for shot in frames]
     if cfg.control != 'shuffled':
@@ -133,7 +133,7 @@ def build_all_inputs(
     model: VideoLlava,  # Whose context counts
     cfg: EvaluateCfg,  # As for `build_inputs`
     lenders: dict,  # id -> the record whose frames it gets; empty without the control `other`
-    failed: dict = None,  # Takes id -> reason of those that do not fit; None: `TooLong` is raised
+    failed: dict = None,  # Filled with id -> reason of those that do not fit; None: `TooLong` is raised
 ) -> list:  # of `ModelInput`, in the order of the records
     "What a model is given of each record"
     inputs = []
@@ -360,15 +360,15 @@ def _answer_windows(model, tokenizer, windows, bank, cfg, answers, failed, journ
 
 # %% ../nbs/28_predict.ipynb #06-018-predict
 def predict(
-    model,
-    tokenizer,
+    model: VideoLlava,  # That answers
+    tokenizer,  # Of the model
     records: list,  # As `convert` writes them
     videos,  # Folder of the videos
     cfg: EvaluateCfg,  # Control, wording, lengths, batch, workers
     journal=None,  # `Journal` of a run to resume
     bank=None,  # `FrameBank` to keep what the tower saw for the next call
-    failed: dict = None,  # Takes id -> reason of what cannot be shown, whose text is then empty; None: it is an error
-    unfinished: set = None,  # Takes the ids of the answers that had not ended at the limit of tokens
+    failed: dict = None,  # Filled with id -> reason of what cannot be shown, whose text is empty; None: it is an error
+    unfinished: set = None,  # Filled with the ids of the answers that were cut at the limit of tokens
     share: bool = True,  # Share the records between the processes of torchrun? Else each predicts all
 ) -> dict:  # id -> text
     "Greedy answers of a model; the records' own answers are never looked at"
@@ -429,9 +429,9 @@ def two_stage(
     records: list,  # Of any tasks
     videos,  # Folder of the videos
     cfg: EvaluateCfg,  # How to caption the shots
-    journal: Journal = None,  # Takes the captions too
+    journal: Journal = None,  # The captions are written there too
     bank: FrameBank = None,  # To keep what the tower saw
-    failed: dict = None,  # Takes id -> reason of the summaries of which a shot cannot be shown; None: it is an error
+    failed: dict = None,  # Filled with id -> reason of summaries with a shot that cannot be shown; None: it is an error
 ) -> list:  # The records; a summary of several shots has their predicted captions as `told`
     "Caption the shots of the summaries, so that `predict` can summarise from the captions"
     parts = {r['id']: shot_records(r) for r in records if r['task'] == 'summary' and len(r['shots']) > 1}
