@@ -223,8 +223,8 @@ def embed(
 # %% ../nbs/22_llava.ipynb #22-answer_loss
 def answer_loss(
     logits: torch.Tensor,  # A V, of the A tokens of all answers
-    target: torch.Tensor,  # B L: the token that follows each place, the id that follows each place, -100 where nothing is learnt; at A places it is not -100
-    num_items_in_batch=None,  # What the sum is divided by; None: A, or the number of records that have answers
+    target: torch.Tensor,  # B L: the token that follows each place, -100 where none is learnt; A are not -100
+    num_items_in_batch=None,  # The sum is divided by it; None: by A, or by the records with answers
     per_record: bool = False,  # Sum of each record's own mean, instead of the sum over tokens
 ) -> torch.Tensor:
     "Cross entropy of the answers' tokens"
