@@ -81,7 +81,8 @@ def content_mark(
 ) -> str:
     "What tells one input from another: the content of a file, of the files in a folder, else the text itself"
     if os.path.isdir(path):
-        return ' '.join(map(content_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
+        files = sorted(file for file in Path(path).iterdir() if file.is_file())
+        return ' '.join(map(content_mark, files))
     return content_fingerprint(path) if os.path.isfile(path) else str(path)
 
 # %% ../nbs/52_results.ipynb #52-results-Results

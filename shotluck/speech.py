@@ -130,9 +130,9 @@ _PAUSE = 0.1  # seconds; lines that are shown after a longer one are said again
 
 def _repeated(before, lines):
     "How many lines at the beginning of `lines` are those at the end of `before`"
-    for n in range(min(len(before), len(lines)), 0, -1):
-        if before[-n:] == lines[:n]:
-            return n
+    for count in range(min(len(before), len(lines)), 0, -1):
+        if before[-count:] == lines[:count]:
+            return count
     return 0
 
 
@@ -144,10 +144,10 @@ def _unroll(cues):
     shown_until = float('-inf')
     for cue in cues:
         lines = [_plain_line(line) for line in cue.lines]
-        n = _repeated(shown, lines) if cue.start <= shown_until + _PAUSE else 0
-        if 0 < n < len(lines):
+        repeated = _repeated(shown, lines) if cue.start <= shown_until + _PAUSE else 0
+        if 0 < repeated < len(lines):
             rolls += 1
-        unrolled.append(cue._replace(lines=cue.lines[n:]))
+        unrolled.append(cue._replace(lines=cue.lines[repeated:]))
         if lines:
             shown = lines
             shown_until = cue.end
