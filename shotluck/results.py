@@ -45,6 +45,7 @@ def _is_plain_name(text):
 
 # %% ../nbs/52_results.ipynb #52-results-trusted_rows
 def _is_trusted(row):
+    "Is a row of a log as we write it?"
     files = row.get('files')
     if not isinstance(files, list) or not all(map(_is_plain_name, files)):
         return False

@@ -89,6 +89,7 @@ _SHOT_KEYS = ('start', 'end', 't0', 't1', 'key', 'speech', 'caption')
 
 
 def _fields(thing, names):
+    "Attributes of an object as a dict"
     return {name: getattr(thing, name) for name in names}
 
 
@@ -177,6 +178,7 @@ def is_own_output(
 
 # %% ../nbs/52_storyboard.ipynb #07a-017-to_md
 def _escape_markdown(text):
+    "Text as one line in which no sign is markup"
     return re.sub(r'([\\`*_{}\[\]<>#|~&!])', r'\\\1', _line(text))
 
 
