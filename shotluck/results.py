@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+from fastcore.basics import patch
+
 from .files import Journal, content_fingerprint, hash_ids, unique_short_names, write_text
 from .jobs import run_supervised
 from .video import probe
@@ -21,7 +23,7 @@ LOG = '.shotluck-caption.jsonl'
 
 
 def quoted(
-    path,  # A path; its name may hold any bytes
+    path: str | Path,  # Its name may hold any bytes
 ) -> str:
     "A path as text that JSON can hold"
     return quote(os.fsencode(path))
@@ -30,33 +32,36 @@ def quoted(
 def unquoted(
     text: str,  # From `quoted`
 ) -> str:
-    "The path that a text of the log stands for"
+    "The path that a text of the log means"
     return os.fsdecode(unquote_to_bytes(text))
 
-# %% ../nbs/52_results.ipynb #52-results-trusted_rows
-def _is_plain_name(text):  # Of a file in the same folder
+# %% ../nbs/52_results.ipynb #52-results-plain_name
+def _is_plain_name(text):
+    "Does a text of the log name a file in the log's own folder?"
     if not isinstance(text, str):
         return False
     name = unquoted(text)
     return name == os.path.basename(name) and name not in ('', '.', '..')
 
+# %% ../nbs/52_results.ipynb #52-results-trusted_rows
+def _is_trusted(row):
+    "Is a row of a log as we write it?"
+    files = row.get('files')
+    if not isinstance(files, list) or not all(map(_is_plain_name, files)):
+        return False
+    return all(isinstance(row.get(name, ''), str) for name in ('key', 'video', 'path'))
+
 
 def trusted_rows(
-    rows,  # Rows of a log, which may come from a stranger
+    rows: list,  # Of a log, which may come from a stranger
 ) -> list:  # Each with files, key and video
     "The rows that are as we write them"
-    return [
-        dict(key='', video='') | row
-        for row in rows
-        if isinstance(row.get('files'), list)
-        and all(map(_is_plain_name, row['files']))
-        and all(isinstance(row.get(k, ''), str) for k in ('key', 'video', 'path'))
-    ]
+    return [dict(key='', video='') | row for row in rows if _is_trusted(row)]
 
 # %% ../nbs/52_results.ipynb #07-016-result_names
 def result_names(
-    videos: list,  # Paths
-    out,  # Folder for all results; None: beside each video
+    videos: list,  # `Path`s
+    out: Path | None,  # Folder for all results; None: beside each video
 ) -> dict:  # video -> name of its results, without an ending
     "Names that tell the results in one folder apart"
     folders = {}
@@ -66,17 +71,19 @@ def result_names(
     for group in folders.values():
         absolute = {video: os.path.abspath(video) for video in group}
         root = os.path.commonpath([os.path.dirname(path) for path in absolute.values()])
-        short = unique_short_names(os.path.relpath(path, root) for path in absolute.values())
-        names |= {video: short[os.path.relpath(path, root)] for video, path in absolute.items()}
+        relative = {video: os.path.relpath(path, root) for video, path in absolute.items()}
+        short = unique_short_names(relative.values())
+        names |= {video: short[path] for video, path in relative.items()}
     return names
 
 # %% ../nbs/52_results.ipynb #07-016-_mark
 def content_mark(
-    path,  # A file, a folder, or any other text
+    path: str | Path,  # A file, a folder, or any other text
 ) -> str:
     "What tells one input from another: the content of a file, of the files in a folder, else the text itself"
     if os.path.isdir(path):
-        return ' '.join(map(content_mark, sorted(p for p in Path(path).iterdir() if p.is_file())))
+        files = sorted(file for file in Path(path).iterdir() if file.is_file())
+        return ' '.join(map(content_mark, files))
     return content_fingerprint(path) if os.path.isfile(path) else str(path)
 
 # %% ../nbs/52_results.ipynb #52-results-Results
@@ -85,8 +92,8 @@ class Results:
 
     def __init__(
         self,
-        video,  # A video file; `VideoError` if it cannot be read
-        folder,  # Of the results; made if it is not there
+        video: str | Path,  # A video file; `VideoError` if it cannot be read
+        folder: str | Path,  # Of the results; made if it is not there
         formats: list,  # Endings of the files, such as html, json
         key,  # Called with the video's fingerprint; names the video and all else that the results depend on
         name: str = '',  # Of the results, without an ending; '': the video's
@@ -98,7 +105,7 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise self.unwritable(e) from None
-        run_supervised(probe, self.video)  # a broken file fails here, before a model is loaded for it
+        run_supervised(probe, self.video)  # a broken file fails here
         self.name = name or self.video.stem
         self.mark = content_fingerprint(self.video)
         self.key = key(self.mark)
@@ -108,140 +115,176 @@ class Results:
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quoted(self.src)
 
-    def unwritable(self, e: OSError) -> ValueError:
+    def unwritable(
+        self,
+        e: OSError,  # Of the attempt to write
+    ) -> ValueError:
         "What to say if the folder cannot be written to"
         return ValueError(f"{self.video}: cannot write to {self.folder} ({e.strerror}); name another folder with --out")
 
-    def log(self) -> Journal:
-        "The folder's log, to be held for a moment only, so that many processes can write to the folder"
-        try:
-            return Journal(self.folder / LOG, wait=60)
-        except OSError as e:
-            raise self.unwritable(e) from None
-
-    def owners(self, log: Journal) -> dict:
-        "File name, quoted -> the row of the log that it is in"
-        owners = {}
-        for row in trusted_rows(log.rows.values()):
-            owners |= dict.fromkeys(row['files'], row)
-        return owners
-
-    def is_mine(self, row: dict) -> bool:
-        "Is this row about this video, by content or by place?"
-        return row['video'] in (self.mark, quoted(self.video.resolve())) or row.get('path') == self.path
-
-    def file(self, name: str) -> Path:
-        "The file that a quoted name stands for"
+    def file(
+        self,
+        name: str,  # From the log, quoted
+    ) -> Path:
+        "The file in the folder that a name of the log means"
         return self.folder / unquoted(name)
 
-    def is_free(
-        self,
-        path: Path,  # A file in the folder, there or not
-        owners: dict,  # From `owners`
-    ) -> bool:
-        "May this file be written? Yes if we made it of this video, or if there is none"
-        row = owners.get(quoted(path.name))
-        if row is None:
-            return not path.exists()
-        # a name in a row that is not whole may be about to be written
-        return self.is_mine(row) or (row.get('whole', True) and not path.exists())
+# %% ../nbs/52_results.ipynb #52-results-log
+@patch
+def log(self: Results) -> Journal:
+    "The folder's log; hold it for a moment only, so that many processes can write to the folder"
+    try:
+        return Journal(self.folder / LOG, wait=60)
+    except OSError as e:
+        raise self.unwritable(e) from None
 
-    def free_names(self, log: Journal) -> list:
-        "Paths of the results, one for each format, all of one name and free to be written"
+# %% ../nbs/52_results.ipynb #52-results-owners
+@patch
+def owners(
+    self: Results,
+    log: Journal,  # From `log`
+) -> dict:
+    "File name, quoted -> the row of the log that names it"
+    owners = {}
+    for row in trusted_rows(log.rows.values()):
+        owners |= dict.fromkeys(row['files'], row)
+    return owners
+
+# %% ../nbs/52_results.ipynb #52-results-is_mine
+@patch
+def is_mine(
+    self: Results,
+    row: dict,  # Of the log
+) -> bool:
+    "Is this row about this video, by content or by place?"
+    return row['video'] in (self.mark, quoted(self.video.resolve())) or row.get('path') == self.path
+
+# %% ../nbs/52_results.ipynb #52-results-is_free
+@patch
+def is_free(
+    self: Results,
+    path: Path,  # A file in the folder, there or not
+    owners: dict,  # From `owners`
+) -> bool:
+    "May this file be written? Yes if we made it of this video, or if there is none"
+    row = owners.get(quoted(path.name))
+    if row is None:
+        return not path.exists()
+    return self.is_mine(row) or (row.get('whole', True) and not path.exists())
+
+# %% ../nbs/52_results.ipynb #52-results-free_names
+@patch
+def free_names(
+    self: Results,
+    log: Journal,  # From `log`
+) -> list:
+    "Paths of the results, one for each format, all of one name and free to be written"
+    owners = self.owners(log)
+    for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
+        if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
+            stem = f'{stem[:50]}-{hash_ids([stem])}'
+        paths = [self.folder / f'{stem}.{form}' for form in self.formats]
+        if all(self.is_free(path, owners) for path in paths):
+            return paths
+    raise ValueError(
+        f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out"
+    )
+
+# %% ../nbs/52_results.ipynb #52-results-note
+@patch
+def note(
+    self: Results,
+    log: Journal,  # From `log`
+    paths: list,  # Of the results
+    whole: bool,  # Are they all written?
+):
+    "Put files into the row of this video, beside those that are in it already, and out of every other row"
+    row_id = f'{self.key} {self.path}'
+    names = {quoted(path.name) for path in paths}
+    for row in trusted_rows(log.rows.values()):
+        if row['id'] != row_id and names & set(row['files']):
+            log.add(dict(row, files=[name for name in row['files'] if name not in names]))
+    before = log[row_id]['files'] if row_id in log else []
+    files = sorted({*before, *names})
+    log.add(dict(id=row_id, key=self.key, video=self.mark, path=self.path, files=files, whole=whole))
+
+# %% ../nbs/52_results.ipynb #52-results-write
+@patch
+def write(
+    self: Results,
+    render,  # Called with a format, gives the text of its file
+) -> list:  # Paths in the order of the formats
+    "Write the results under free names"
+    with self.log() as log:
+        paths = self.free_names(log)
+        self.note(log, paths, False)
+    for form, path in zip(self.formats, paths):
+        write_text(path, render(form))
+    with self.log() as log:
+        self.note(log, paths, True)
+    return paths
+
+# %% ../nbs/52_results.ipynb #52-results-there
+@patch
+def there(
+    self: Results,
+    row: dict,  # Of the log
+    owners: dict,  # From `owners`
+) -> dict:  # format -> path; empty if this is another video, or a format is missing
+    "The files of a row, if they are this video's results, whole"
+    if row['key'] != self.key or not row.get('whole', True):
+        return {}
+    have = {}
+    for name in row['files']:
+        path = self.file(name)
+        if owners[name]['video'] == row['video'] and path.exists():
+            have[path.suffix[1:]] = path
+    return have if set(self.formats) <= set(have) else {}
+
+# %% ../nbs/52_results.ipynb #52-results-adopt
+@patch
+def adopt(
+    self: Results,
+    log: Journal,  # From `log`
+    row: dict,  # The results' row, made when the video lay elsewhere or had another name
+    have: dict,  # format -> path
+) -> list:  # Their paths now
+    "Take results over: rename them as this video, and let the page find it"
+    old_paths = [have[form] for form in self.formats]
+    old_stem = os.path.splitext(os.path.basename(unquoted(row['path'])))[0]
+    new_paths = old_paths if old_stem == self.video.stem else self.free_names(log)
+    self.note(log, new_paths, False)
+    for old, new in zip(old_paths, new_paths):
+        os.replace(old, new)
+        if new.suffix == '.html':
+            page = new.read_text(encoding='utf-8')
+            write_text(new, page.replace(f'src="{row["path"]}"', f'src="{self.path}"'))
+    self.note(log, new_paths, True)
+    return new_paths
+
+# %% ../nbs/52_results.ipynb #52-results-clear
+@patch
+def clear(self: Results):
+    "Remove the journal of a run that was killed when its results were whole, unless a process still holds it"
+    lock = self.journal.with_name(f'{self.journal.name}.lock')
+    if self.journal.exists() or lock.exists():
+        with suppress(ValueError), Journal(self.journal) as journal:
+            journal.finish()
+
+# %% ../nbs/52_results.ipynb #52-results-found
+@patch
+def found(self: Results) -> list:  # Paths in the order of the formats; [] if not all are there
+    "The results of an earlier run, which go with the video if that was renamed or moved"
+    with self.log() as log:
         owners = self.owners(log)
-        for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
-            if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
-                stem = f'{stem[:50]}-{hash_ids([stem])}'
-            paths = [self.folder / f'{stem}.{form}' for form in self.formats]
-            if all(self.is_free(path, owners) for path in paths):
-                return paths
-        raise ValueError(
-            f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out"
-        )
-
-    def note(
-        self,
-        log: Journal,  # From `log`
-        paths: list,  # Of the results
-        whole: bool,  # Are they all written?
-    ):
-        "Put files into the row of this video, beside those that are in it already, and out of every other row"
-        id = f'{self.key} {self.path}'
-        names = {quoted(path.name) for path in paths}
         for row in trusted_rows(log.rows.values()):
-            if row['id'] != id and names & set(row['files']):
-                log.add(dict(row, files=[name for name in row['files'] if name not in names]))
-        before = log[id]['files'] if id in log else []
-        files = sorted({*before, *names})
-        log.add(dict(id=id, key=self.key, video=self.mark, path=self.path, files=files, whole=whole))
-
-    def there(
-        self,
-        row: dict,  # Of the log
-        owners: dict,  # From `owners`
-    ) -> dict:  # format -> path; empty if this is another video, or a format is missing
-        "The files of a row, if they are this video's results, whole"
-        if row['key'] != self.key or not row.get('whole', True):
-            return {}
-        have = {}
-        for name in row['files']:
-            path = self.file(name)
-            if owners[name]['video'] == row['video'] and path.exists():
-                have[path.suffix[1:]] = path
-        return have if set(self.formats) <= set(have) else {}
-
-    def found(self) -> list:  # Paths in the order of the formats; [] if not all are there
-        "The results of an earlier run, which go with the video if that was renamed or moved"
-        with self.log() as log:
-            owners = self.owners(log)
-            for row in trusted_rows(log.rows.values()):
-                have = self.there(row, owners)
-                if not have:
-                    continue
-                here = row.get('path') == self.path
-                # the video still lies where that row says: this one is a copy
-                if not here and content_mark(self.file(row.get('path', ''))) == self.mark:
-                    continue
-                self.clear()
-                return [have[form] for form in self.formats] if here else self.adopt(log, row, have)
-        return []
-
-    def clear(self):
-        "Remove the journal of a run that was killed when its results were whole, unless a process still holds it"
-        lock = self.journal.with_name(f'{self.journal.name}.lock')
-        if self.journal.exists() or lock.exists():
-            with suppress(ValueError), Journal(self.journal) as journal:
-                journal.finish()
-
-    def adopt(
-        self,
-        log: Journal,  # From `log`
-        row: dict,  # The results' row, made when the video lay elsewhere or had another name
-        have: dict,  # format -> path
-    ) -> list:  # Their paths now
-        "Take results over: rename them as this video, and let the page find it"
-        old_paths = [have[form] for form in self.formats]
-        old_stem = os.path.splitext(os.path.basename(unquoted(row['path'])))[0]
-        new_paths = old_paths if old_stem == self.video.stem else self.free_names(log)
-        self.note(log, new_paths, False)
-        for old, new in zip(old_paths, new_paths):
-            os.replace(old, new)
-            if new.suffix == '.html':
-                page = new.read_text(encoding='utf-8')
-                write_text(new, page.replace(f'src="{row["path"]}"', f'src="{self.path}"'))
-        self.note(log, new_paths, True)
-        return new_paths
-
-    def write(
-        self,
-        render,  # Called with a format, gives the text of its file
-    ) -> list:  # Paths in the order of the formats
-        "Write the results under free names"
-        with self.log() as log:
-            paths = self.free_names(log)
-            self.note(log, paths, False)
-        for form, path in zip(self.formats, paths):
-            write_text(path, render(form))
-        with self.log() as log:
-            self.note(log, paths, True)
-        return paths
+            have = self.there(row, owners)
+            if not have:
+                continue
+            here = row.get('path') == self.path
+            # the video still lies where that row says: this one is a copy
+            if not here and content_mark(self.file(row.get('path', ''))) == self.mark:
+                continue
+            self.clear()
+            return [have[form] for form in self.formats] if here else self.adopt(log, row, have)
+    return []

@@ -21,189 +21,250 @@ from .text import TextReader
 from .video import iter_sound
 
 # %% ../nbs/50_speech.ipynb #07b-005-Subtitles
-_LONGEST_CUE = 4000  # characters; many times what the longest line of a film takes
-_LONGEST_FILE = 1 << 24  # characters
-_line_end = re.compile(r'\r*\n|\r')
-_override = re.compile(r'\{\\[^{}]*\}')  # {\an8} of ASS, which is found in SRT too
-_tag = re.compile(r'</?(?:i|b|u|s|c|v|font|span|ruby|rt|rp|lang)(?:[ .][^<>]*)?>', re.I)
-_word_time = re.compile(r'<((?:[0-9]{1,4}:)?[0-9]{2}:[0-9]{2}\.[0-9]{3})>')
-# seconds that the last word of a rolling line takes at most, since its end is not written
-_LAST_WORD = 0.5
-
-
 class Subtitles(NamedTuple):
-    "What a subtitle file says"
+    "Lines of a subtitle file, and what was wrong with it"
 
-    lines: (
-        list  # [(from, to, text), …], seconds, in the order of time; a text is a line or, if words have times, a word
-    )
+    lines: list  # [(from, to, text), …], seconds, in the order of time; a text is a line, or a word if words have times
     note: str  # What could not be read or was guessed; '' if nothing
 
 # %% ../nbs/50_speech.ipynb #07b-005-_cues
-def _cues(text):  # (pysubs2's name of the format, the part of the text that holds one cue), …
+def _cues(text):
+    "Yield (pysubs2's name of the format, the part of the text that holds one cue)"
     if re.search(r'^\[(?:script info|events|v4\+? styles)\]', text, re.I | re.M):
         form = 'ssa' if re.search(r'^\[V4 Styles\]', text, re.I | re.M) else 'ass'
-        yield from ((form, f'[Events]\n{line}\n') for line in text.split('\n') if line.startswith('Dialogue:'))
+        for line in text.split('\n'):
+            if line.startswith('Dialogue:'):
+                yield form, f'[Events]\n{line}\n'
         return
     form = 'vtt' if text.lstrip().startswith('WEBVTT') else 'srt'
-    block = []
-    for line in [*text.split('\n'), '-->']:
-        if '-->' not in line:
-            if block:
-                block.append(line)
-            continue
-        if block:
-            yield form, '\n'.join(block)
-        block = [line]
+    cue = []
+    for line in text.split('\n'):
+        if '-->' in line:
+            if cue:
+                yield form, '\n'.join(cue)
+            cue = [line]
+        elif cue:
+            cue.append(line)
+    if cue:
+        yield form, '\n'.join(cue)
 
 # %% ../nbs/50_speech.ipynb #07b-005-_payload
-_COLON = '\ue03a'  # stands for one in a text, where pysubs2 would take times for the cue's own
+_COLON = '\ue03a'  # takes the place of a colon in a text; a private character, which no text has
 
 
-def _payload(form, cue):  # The cue without what follows it: an identifier, a number, a note, a style
+def _payload(form, cue):
+    "A cue without what follows it, and without colons in its text"
     if form not in ('srt', 'vtt'):
         return cue
-    head, *lines = cue.split('\n')
+    times, *lines = cue.split('\n')
     if form == 'vtt' and '' in lines:
         lines = lines[: lines.index('')]
+    # a cue of one line may be a number that somebody says
     if form == 'srt' and len(lines) > 1 and re.fullmatch(r'\s*[0-9]+\s*', lines[-1]):
         lines = lines[:-1]
-    return '\n'.join([head, *lines]).replace(':', _COLON).replace(_COLON, ':', head.count(':'))
+    return '\n'.join([times, *(line.replace(':', _COLON) for line in lines)])
 
 # %% ../nbs/50_speech.ipynb #07b-005-_read_cue
-def _read_cue(form, cue):  # (from, to, [line, …]) with tags for words' times; None if it cannot be read
+_LONGEST_CUE = 4000  # characters; many times what the longest line of a film takes
+_override = re.compile(r'\{\\[^{}]*\}')  # {\an8} of ASS, which is found in SRT too
+_tag = re.compile(r'</?(?:i|b|u|s|c|v|font|span|ruby|rt|rp|lang)(?:[ .][^<>]*)?>', re.I)
+
+
+class _Cue(NamedTuple):
+    start: float  # Seconds
+    end: float  # Seconds
+    lines: list  # Of text, without empty ones; tags for times of words are still in them
+
+
+def _read_cue(form, cue):
+    "The `_Cue` that a part of a file holds, or None if it cannot be read"
     cue = _payload(form, cue)
     if len(cue) > _LONGEST_CUE:
         return None
+    is_markup = form in ('srt', 'vtt')
+    options = dict(keep_html_tags=True) if is_markup else {}
     try:
-        events = list(
-            SSAFile.from_string(cue, format_=form, keep_html_tags=True)
-            if form in ('srt', 'vtt')
-            else SSAFile.from_string(cue, format_=form)
-        )
+        events = list(SSAFile.from_string(cue, format_=form, **options))
     except (Pysubs2Error, ValueError, TypeError, OverflowError):
         return None
     if len(events) != 1:
         return None
-    (event,) = events
-    if form in ('ass', 'ssa'):
-        text = '' if event.is_drawing else event.plaintext
+    event = events[0]
+    if is_markup:
+        text = event.text.replace(r'\N', '\n').replace(_COLON, ':')
+        text = _override.sub('', _tag.sub('', text))
     else:
-        text = _override.sub('', _tag.sub('', event.text.replace(r'\N', '\n').replace(_COLON, ':')))
-    return event.start / 1000, event.end / 1000, [' '.join(line.split()) for line in text.split('\n') if line.strip()]
+        text = '' if event.is_drawing else event.plaintext
+    lines = [' '.join(line.split()) for line in text.split('\n') if line.strip()]
+    return _Cue(event.start / 1000, event.end / 1000, lines)
 
 # %% ../nbs/50_speech.ipynb #07b-005-_plain_line
+_word_time = re.compile(r'<((?:[0-9]{1,4}:)?[0-9]{2}:[0-9]{2}\.[0-9]{3})>')
+
+
 def _plain_line(line):
-    return html.unescape(' '.join(_word_time.sub(' ' if ' ' not in line else '', line).split()))
+    "A line as it is said: without times of words, and with characters in the place of entities"
+    gap = '' if ' ' in line else ' '  # words are separated by spaces, or by times alone
+    return html.unescape(' '.join(_word_time.sub(gap, line).split()))
 
 # %% ../nbs/50_speech.ipynb #07b-005-_words
-def _words(a, b, line):  # A line whose words have times -> (from, to, text) of each
-    first, *rest = _word_time.split(line)
-    starts = [a] + [SSAFile.from_string(f'WEBVTT\n\n{t} --> {t}\nx', format_='vtt')[0].start / 1000 for t in rest[::2]]
-    ends = [*starts[1:], min(b, round(starts[-1] + _LAST_WORD, 3))]
-    return [(s, e, _plain_line(t)) for s, e, t in zip(starts, ends, [first, *rest[1::2]]) if t.strip()]
+_LAST_WORD = 0.5  # seconds that the last word of a rolling line takes at most
+
+
+def _written_seconds(text):
+    "A time as WebVTT writes it, in seconds"
+    return SSAFile.from_string(f'WEBVTT\n\n{text} --> {text}\nx', format_='vtt')[0].start / 1000
+
+
+def _words(cue_start, cue_end, line):
+    "(from, to, text) of each part of a line that is cut by times of words"
+    first, *rest = _word_time.split(line)  # text, time, text, time, text …
+    texts = [first, *rest[1::2]]
+    starts = [cue_start, *map(_written_seconds, rest[::2])]
+    ends = [*starts[1:], min(cue_end, round(starts[-1] + _LAST_WORD, 3))]
+    return [(start, end, _plain_line(text)) for start, end, text in zip(starts, ends, texts) if text.strip()]
 
 # %% ../nbs/50_speech.ipynb #07b-005-_unroll
-def _unroll(cues):  # Lines that a cue shows again, since those before them have rolled up, are left out of it
-    shown, until, new, again = [], float('-inf'), [], 0
-    for a, b, lines in cues:
-        plain = [_plain_line(line) for line in lines]
-        n = (
-            next((n for n in range(min(len(shown), len(plain)), 0, -1) if shown[-n:] == plain[:n]), 0)
-            if a <= until + 0.1
-            else 0
-        )
-        again += 0 < n < len(plain)
-        new.append((a, b, lines[n:]))
-        if plain:
-            shown, until = plain, b
-    if again >= 2 and 4 * again >= len(cues):
-        return new
-    timed = any(_word_time.search(line) for *_, lines in cues for line in lines)
-    return new if again and timed else cues
+_PAUSE = 0.1  # seconds; lines that are shown after a longer one are said again
+
+
+def _repeated(before, lines):
+    "How many lines at the beginning of `lines` are those at the end of `before`"
+    for count in range(min(len(before), len(lines)), 0, -1):
+        if before[-count:] == lines[:count]:
+            return count
+    return 0
+
+
+def _unroll(cues):
+    "Cues without the lines that the cue before them showed, if the file rolls; else the same cues"
+    unrolled = []
+    rolls = 0  # cues that show lines again and add some
+    shown = []  # lines of the last cue that has any
+    shown_until = float('-inf')
+    for cue in cues:
+        lines = [_plain_line(line) for line in cue.lines]
+        repeated = _repeated(shown, lines) if cue.start <= shown_until + _PAUSE else 0
+        if 0 < repeated < len(lines):
+            rolls += 1
+        unrolled.append(cue._replace(lines=cue.lines[repeated:]))
+        if lines:
+            shown = lines
+            shown_until = cue.end
+    if rolls >= 2 and 4 * rolls >= len(cues):
+        return unrolled
+    has_word_times = any(_word_time.search('\n'.join(cue.lines)) for cue in cues)
+    return unrolled if rolls and has_word_times else cues
+
+# %% ../nbs/50_speech.ipynb #50-speech-spoken
+def _spoken(cue):
+    "[(from, to, text), …] of a cue: one line, or its words if they have times"
+    if not any(_word_time.search(line) for line in cue.lines):
+        text = html.unescape(' '.join(cue.lines))
+        return [(cue.start, cue.end, ' '.join(text.split()))] if text else []
+    spoken = []
+    for line in cue.lines:
+        if _word_time.search(line):
+            spoken += _words(cue.start, cue.end, line)
+        else:
+            spoken.append((cue.start, cue.end, _plain_line(line)))
+    return spoken
 
 # %% ../nbs/50_speech.ipynb #07b-005-load_subtitles
+_LONGEST_FILE = 1 << 24  # characters
+_line_end = re.compile(r'\r*\n|\r')
+
+
 def load_subtitles(
-    path,  # SRT, WebVTT, ASS or SSA file
+    path: str | Path,  # SRT, WebVTT, ASS or SSA file
 ) -> Subtitles:
     "Lines of a subtitle file, and a count of what could not be read; `ValueError` if it holds none"
     with TextReader(path) as f:
-        text, note = f.read(_LONGEST_FILE + 1), f.note
+        text = f.read(_LONGEST_FILE + 1)
+        note = f.note
     if len(text) > _LONGEST_FILE:
         raise ValueError(f"{path}: longer than {_LONGEST_FILE:,} characters; no subtitles are")
-    found = [_read_cue(*cue) for cue in _cues(_line_end.sub('\n', text))]
-    cues = sorted((c for c in found if c), key=lambda c: c[:2])
+    found = [_read_cue(form, cue) for form, cue in _cues(_line_end.sub('\n', text))]
+    cues = [cue for cue in found if cue]
     if not cues:
         raise ValueError(f"{path}: no subtitles in it; lines such as 00:00:01,000 --> 00:00:02,500 were expected")
-    lost = f'{len(found) - len(cues)} of {len(found)} cues could not be read' if len(found) > len(cues) else ''
+    cues.sort(key=lambda cue: (cue.start, cue.end))
     lines = []
-    for a, b, shown in _unroll(cues):
-        timed = [line for line in shown if _word_time.search(line)]
-        if timed:
-            lines += [
-                w for line in shown for w in (_words(a, b, line) if line in timed else [(a, b, _plain_line(line))])
-            ]
-        elif text := html.unescape(' '.join(shown)):
-            lines.append((a, b, ' '.join(text.split())))
-    return Subtitles(lines, '; '.join(filter(None, (lost, note))))
+    for cue in _unroll(cues):
+        lines += _spoken(cue)
+    lost = len(found) - len(cues)
+    notes = [f'{lost} of {len(found)} cues could not be read'] if lost else []
+    if note:
+        notes.append(note)
+    return Subtitles(lines, '; '.join(notes))
 
 # %% ../nbs/50_speech.ipynb #07b-005
 def read_subtitles(
-    path,  # SRT, WebVTT, ASS or SSA file
+    path: str | Path,  # SRT, WebVTT, ASS or SSA file
 ) -> list:  # [(from, to, text), …], seconds, in the order of time
     "Lines of a subtitle file; `ValueError` if it holds none"
     return load_subtitles(path).lines
 
 # %% ../nbs/50_speech.ipynb #07b-008
+_MOMENT = 1e-3  # seconds; what a line of no length takes, and how much times may differ by rounding
+
+
 def speech_of(
     lines: list,  # [(from, to, text), …], seconds; a text may be a line or a word
-    times: list,  # [(t0, t1), …] of the shots
-    pictures=None,  # (first, last): seconds between which the video shows pictures; None: those of the shots
+    times: list,  # [(t0, t1), …] of the shots, seconds
+    pictures: tuple = None,  # (first, last): seconds between which the video shows pictures; None: those of the shots
 ) -> list:  # Text said in each shot
     "Each line goes to the shot that holds most of it"
     said = [[] for _ in times]
     if not said:
         return said
-    t0, t1 = np.array(times, dtype=float).reshape(-1, 2).T
-    first, last = pictures or (t0.min(), t1.max())
-    t0, t1 = np.where(t0 <= first + 1e-3, -np.inf, t0), np.where(t1 >= last - 1e-3, np.inf, t1)
-    for a, b, text in lines:
-        b = max(b, a + 1e-3)
-        over = np.minimum(b, t1) - np.maximum(a, t0)
-        if over.max() > 0:
-            said[int(over.argmax())].append(text)
-    return [' '.join(s) for s in said]
+    starts, ends = np.array(times, dtype=float).reshape(-1, 2).T
+    first, last = pictures or (starts.min(), ends.max())
+    starts = np.where(starts <= first + _MOMENT, -np.inf, starts)
+    ends = np.where(ends >= last - _MOMENT, np.inf, ends)
+    for start, end, text in lines:
+        end = max(end, start + _MOMENT)
+        overlaps = np.minimum(end, ends) - np.maximum(start, starts)
+        if overlaps.max() > 0:
+            said[int(overlaps.argmax())].append(text)
+    return [' '.join(texts) for texts in said]
 
 # %% ../nbs/50_speech.ipynb #07b-011-transcribe
+_RATE = 16000  # samples a second, as Whisper takes them
+
+
 def transcribe(
-    path,  # A video file
+    path: str | Path,  # A video file
     transcriber,  # Called with float32 mono [N] at 16 kHz; gives [(from, to, word), …], seconds
     seconds: float = 600,  # Of a part, about
     watch=None,  # Called with the seconds heard so far
 ) -> list:  # [(from, to, word), …], seconds of the video
     "Every word of the sound track and when it is said"
     words = []
-    for t0, x in iter_supervised(iter_sound, path, seconds):
-        words += [(t0 + a, t0 + b, w) for a, b, w in transcriber(x)]
+    for part_start, samples in iter_supervised(iter_sound, path, seconds):
+        for start, end, word in transcriber(samples):
+            words.append((part_start + start, part_start + end, word))
         if watch:
-            watch(t0 + len(x) / 16000)
+            watch(part_start + len(samples) / _RATE)
     return words
 
 # %% ../nbs/50_speech.ipynb #07b-011
 @lru_cache(1)
 def whisper(
     model: str = 'base',  # Size of a Whisper model, or the folder of one in CTranslate2's format
-    device: str = 'auto',  # auto, cpu, cuda
+    device: str = 'auto',  # auto, cpu or cuda; anything else is auto
 ):  # A transcriber
-    "A recogniser that hears where a voice detector finds speech; its first part with speech settles the language"
+    """A recogniser that hears where a voice detector finds speech; its first part with speech settles the language.
+
+    `ValueError` if faster-whisper is not installed, or the model cannot be loaded"""
     try:
         from faster_whisper import WhisperModel
     except ImportError:
         raise ValueError("--speech whisper needs an extra: pip install 'shotluck[asr]'") from None
+    if device not in ('cpu', 'cuda'):
+        device = 'auto'
     try:
-        net = WhisperModel(
-            str(model), device=device if device in ('cpu', 'cuda') else 'auto', local_files_only=Path(model).is_dir()
-        )
+        network = WhisperModel(str(model), device=device, local_files_only=Path(model).is_dir())
     except Exception as e:
         raise ValueError(
             f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); "
@@ -213,10 +274,13 @@ def whisper(
 
     def listen(samples):
         nonlocal language
-        parts, info = net.transcribe(
+        parts, info = network.transcribe(
             samples, language=language, vad_filter=True, word_timestamps=True, condition_on_previous_text=False
         )
-        words = [(float(w.start), float(w.end), w.word.strip()) for p in parts for w in p.words or []]
+        words = []
+        for part in parts:
+            for word in part.words or []:
+                words.append((float(word.start), float(word.end), word.word.strip()))
         if words:
             language = info.language
         return words
