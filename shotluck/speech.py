@@ -16,6 +16,7 @@ import numpy as np
 from pysubs2 import SSAFile
 from pysubs2.exceptions import Pysubs2Error
 
+from .errors import one_line_reason
 from .jobs import iter_supervised
 from .text import TextReader
 from .video import iter_sound
@@ -267,7 +268,7 @@ def whisper(
         network = WhisperModel(str(model), device=device, local_files_only=Path(model).is_dir())
     except Exception as e:
         raise ValueError(
-            f"the Whisper model {model!r} cannot be loaded ({str(e).splitlines()[0]}); "
+            f"the Whisper model {model!r} cannot be loaded ({one_line_reason(e, 200)}); "
             'name a size that can be downloaded, or a folder with --whisper'
         ) from None
     language = None

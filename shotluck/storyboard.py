@@ -234,7 +234,7 @@ def shrink(
     room: int,  # Bytes for all of them in base64
 ) -> list:
     "The same stills, made smaller together until they fit, or as small as `SIZES` goes"
-    if _base64_size(jpegs) <= room:
+    if not jpegs or _base64_size(jpegs) <= room:
         return jpegs
     sample = jpegs[:: max(1, len(jpegs) // 50)]
     first = 0
