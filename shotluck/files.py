@@ -115,9 +115,12 @@ def acquire_lock(
     "Hold a lock for this process alone; `ValueError` says in one line who holds it"
     lock = Path(lock)
     new_folder = not lock.parent.exists()
-    held = FileLock(lock, timeout=wait)  # makes the folder
+    held = FileLock(lock, timeout=wait)
     try:
-        held.acquire()
+        while not held.is_locked:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # whoever had made the folder for nothing has just removed it
+                held.acquire()
     except Timeout:
         holder = ''
         with suppress(OSError):
