@@ -56,12 +56,10 @@ def main(
     exact, exact_losses = answers(model, data, 'float32', records), losses(data, 'float32', steps)
     rows = {}
     for dtype in HALVES:
-        said, half_losses = answers(model, data, dtype, records), losses(data, dtype, steps)
-        apart = [abs(half / full - 1) for half, full in zip(half_losses, exact_losses)]
-        rows[dtype] = dict(
-            answers=len(records),
-            differing_answers=sum(said[i] != exact[i] for i in exact),
-            largest_relative_difference_of_a_loss=round(max(apart), 5),
-        )
+        said = answers(model, data, dtype, records)
+        rows[dtype] = dict(answers=len(records), differing_answers=sum(said[i] != exact[i] for i in exact))
+        if dtype == 'bfloat16':  # training in float16 needs a GPU
+            apart = [abs(half / full - 1) for half, full in zip(losses(data, dtype, steps), exact_losses)]
+            rows[dtype]['largest_relative_difference_of_a_loss'] = round(max(apart), 5)
         print(dtype, rows[dtype])
     write_json(out, dict(**machine(), model=model, steps=steps, rows=rows))
