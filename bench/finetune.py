@@ -35,7 +35,7 @@ THREADS, WORKERS, BATCH, EPOCHS = 2, 0, 4, 3
 
 
 def keep(name, row):
-    rows = read_json(result) if result.exists() else {}
+    rows = read_json(result, missing={})
     commit = subprocess.run(
         ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
     ).stdout.strip()

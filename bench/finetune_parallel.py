@@ -113,7 +113,7 @@ def run(name, model, procs=1, batch=4, kill=0, extra=(), then=None):
 
 
 def keep(name, losses, ref, seconds):
-    rows = read_json(result) if result.exists() else {}
+    rows = read_json(result, missing={})
     rows[name] = dict(
         steps=len(losses),
         largest_difference=max(abs(x - y) for x, y in zip(losses, ref, strict=True)),

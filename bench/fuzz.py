@@ -582,6 +582,6 @@ def main(
         row = dict(format=name, seconds=seconds, seed=seed, files=fuzz(name, seconds, seed), **machine())
         print(row, flush=True)
         if seconds >= 60:
-            known = {r['format']: r for r in read_json(path)['rows']} if path.exists() else {}
+            known = {r['format']: r for r in read_json(path, missing=dict(rows=[]))['rows']}
             rows = list({**known, name: row}.values())
             write_json(path, dict(rows=rows, limits=dict(seconds=SLOW, bytes=LARGE, message=LONG)))

@@ -487,11 +487,11 @@ def run_part(name: str, device: str, small: bool, out: Path) -> dict:  # In a pr
         run = subprocess.run(
             command + ['--small'] * small, capture_output=True, text=True, timeout=limit, cwd=Path(__file__).parent
         )
-        row = read_json(part) if part.exists() else {}
+        row = read_json(part, missing={})
         if run.returncode:
             row = dict(row, failed=(run.stderr or run.stdout)[-1500:])
     except subprocess.TimeoutExpired:
-        row = dict(read_json(part) if part.exists() else {}, failed=f'took more than {limit} s')
+        row = dict(read_json(part, missing={}), failed=f'took more than {limit} s')
     return dict(row, seconds=round(time.perf_counter() - started, 1))
 
 
@@ -525,7 +525,7 @@ def main(
     if unknown := [name for name in names if name not in PARTS]:
         sys.exit(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     if apart:
-        known = read_json(Path(rows)) if rows and Path(rows).exists() else {}
+        known = read_json(Path(rows), missing={}) if rows else {}
         at = SimpleNamespace(
             device=device,
             small=small,
@@ -535,7 +535,7 @@ def main(
         at.keep(PARTS[names[0]][0](at))
         return
     out = Path(out)
-    report = read_json(out) if out.exists() else dict(parts={})
+    report = read_json(out, missing=dict(parts={}))
     report |= dict(versions=versions(device), small=small, **machine())
 
     def done(name, row):

@@ -569,7 +569,7 @@ def main(
     make_inputs(place.source)
     place.work.mkdir()
     wanted = [w for w in trials.split(',') if w] or list(TRIALS)
-    report = read_json(Path(out)) if Path(out).exists() else {}
+    report = read_json(Path(out), missing={})
     faults = 0
     for name in STAGES:
         if only and not any(word in name for word in only.split(';')):

@@ -93,7 +93,8 @@ def finetune_main(
     with starting():
         import shotluck.finetune as stage
     if config:
-        cfg = read_cfg(config, **{name: kwargs[name] for name in kwargs if name in given_options(finetune_main)})
+        given = given_options(finetune_main)
+        cfg = read_cfg(config, **{name: value for name, value in kwargs.items() if name in given})
     else:
         cfg = FinetuneCfg(**kwargs)
     if estimate:
