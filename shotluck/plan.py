@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['SYSTEM', 'TEMPLATES', 'NANO_TEMPLATE', 'apply_template', 'check_template', 'safe_tokenizer', 'Encoded', 'TooLong',
-           'frame_budget', 'escape_special_tokens', 'encode', 'collate']
+           'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'encode', 'collate']
 
 # %% ../nbs/21_plan.ipynb #21-plan-imports
 import re
 from bisect import bisect_right
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,6 +154,11 @@ class Encoded(NamedTuple):
     labels: list  # L: the answer's ids, -100 elsewhere
     frames: list  # Frame numbers for each shot
 
+    @property
+    def n_tokens(self) -> int:
+        "L"
+        return len(self.input_ids)
+
 # %% ../nbs/21_plan.ipynb #04a-008-TooLong
 class TooLong(ValueError):
     "A record that cannot fit the context even with one frame a shot and no speech"
@@ -186,24 +191,33 @@ def escape_special_tokens(
         text = tokens.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', text)
     return text
 
-# %% ../nbs/21_plan.ipynb #04a-008
-def _tokens(record, answer, tokenizer, speech, markers):  # Ids and mask of the conversation, one `<image>` a shot
+# %% ../nbs/21_plan.ipynb #21-plain-record
+def plain_record(
+    record: dict,  # As `convert` writes it, or with captions as `told`
+    plain,  # Called with each text from data; gives it without special tokens
+) -> dict:  # The same record; its answer is left as it is
+    "What is said, captioned and asked in a record, as words that no model takes for anything else"
     record = dict(record)
     for key in ('asr', 'told'):
         if record.get(key):
-            record[key] = [escape_special_tokens(text, tokenizer) for text in record[key]]
+            record[key] = [plain(text) for text in record[key]]
     if record.get('question'):
-        record['question'] = escape_special_tokens(record['question'], tokenizer)
-    messages = [dict(role='user', content=prompt(record, speech, markers))]
+        record['question'] = plain(record['question'])
+    return record
+
+# %% ../nbs/21_plan.ipynb #04a-008
+def _tokens(record, answer, tokenizer, speech, markers):  # Ids and mask of the conversation, one `<image>` a shot
+    plain = partial(escape_special_tokens, tokenizer=tokenizer)
+    messages = [dict(role='user', content=prompt(plain_record(record, plain), speech, markers))]
     if answer is not None:
-        messages.append(dict(role='assistant', content=escape_special_tokens(answer, tokenizer)))
+        messages.append(dict(role='assistant', content=plain(answer)))
     return apply_template(tokenizer, messages)
 
 # %% ../nbs/21_plan.ipynb #04a-009-_first_words
-def _first_words(
+def first_words(
     texts: list,  # What is said in each shot
     n: int,  # Words to keep of all of them
-) -> list:
+) -> list:  # As many texts
     "`n` words of `texts`: the longest lose words from their end first, all alike"
     words = [text.split() for text in texts]
 
@@ -253,7 +267,7 @@ def encode(
     said = [one_line_text(words) for words in record['asr']]
 
     def tokens(n_words):  # Ids and mask with so many words of the speech (None: all), one image token a shot
-        asr = said if n_words is None else _first_words(said, n_words)
+        asr = said if n_words is None else first_words(said, n_words)
         return _tokens(dict(record, asr=asr), text, tokenizer, speech, markers)
 
     def left(ids):  # Tokens that remain beside these and one frame a shot
