@@ -286,7 +286,7 @@ def resume_from(
         if 'processes' in changed:
             why = "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay"
         raise ValueError(
-            f"{steps} holds checkpoints of another run ({what}): use the same settings to go on with it,"
+            f"{steps} holds checkpoints of another run ({what}): use the same settings to continue it,"
             f" or another --out{why}"
         )
     return RunStart(last, then)

@@ -136,7 +136,7 @@ def first_frames(
 ) -> torch.Tensor:  # T: for each frame, the number of the one that its shot begins with
     "Number of each frame's first in the same shot; frames without a word between them are one shot"
     image = input_ids == image_token
-    follows = nn.functional.pad(image[:, :-1], (1, 0))  # stands an image token right before?
+    follows = nn.functional.pad(image[:, :-1], (1, 0))  # is there an image token right before?
     begins = (image & ~follows)[image]  # of the image tokens, in order: is it the first of a shot?
     starts = begins.nonzero()[:, 0]
     return starts[begins.cumsum(0) - 1][::n] // n

@@ -90,7 +90,7 @@ class VideoInfo:
     sound: int  # Number of the sound stream in the file
     start: float  # The container's time at our second 0, seconds
     lead: float  # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
-    decoded: bool  # Were the frames counted by decoding, as packets would not tell?
+    decoded: bool  # Were the frames counted by decoding, as packets would not do?
     truncated: bool  # Does the file end before what it announces?
 
 # %% ../nbs/04_probe.ipynb #00-011-_film_of
@@ -417,7 +417,7 @@ def probe(
 def is_video(
     path: str | Path,  # A file
 ) -> bool:
-    "Is there a film in the file, as far as its head tells? Nothing is decoded"
+    "Is there a film in the file, as far as its head says? Nothing is decoded"
     try:
         with open_video(path) as container:
             return bool(film_stream(path, container).width)
