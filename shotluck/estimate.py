@@ -176,7 +176,7 @@ def assumptions(
         f"This is a lower bound: {gpus} {gpu} at {share:.0%} of the operations on the data sheet, all the time. "
         "Loading, decoding, validation, checkpoints and waiting for each other come on top.",
         f"Arithmetic in {estimated_dtype(cfg, gpu)}. Text is four letters a token; padding is left out; "
-        "records have as many frames as fit, and those that do not fit with one a shot are left out.",
+        "records have as many frames as fit, and those that do not fit even with one frame a shot are left out.",
         "Memory is that of the longest record in every place of the batch, "
         "or of loading the whole model in float32 if that is more" + copies,
     ]
@@ -187,7 +187,7 @@ def assumptions(
         )
     elif not cfg.tower_lr:
         lines.append(
-            "The tower sees the frames anew at every step: features are not kept in one epoch, which reads them once, "
+            "The tower sees the frames again at every step: features are not kept in one epoch, which reads them once, "
             "nor with --cache off."
         )
     return lines
