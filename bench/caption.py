@@ -32,8 +32,9 @@ def one(video, out):
     from shotluck.caption import caption_file
     from shotluck.configs import CaptionCfg
     from shotluck.llava import VideoLlava
+    from shotluck.llava_captioner import LlavaCaptioner
 
-    model, tok = shotluck.model.load_model('nano')
+    captioner = shotluck.model.load_captioner('nano')
     loaded, spent = cpu(), [0.0]
 
     def timed(f):
@@ -46,10 +47,11 @@ def one(video, out):
 
         return g
 
-    VideoLlava.see, VideoLlava.generate = timed(VideoLlava.see), timed(VideoLlava.generate)
+    VideoLlava.see = timed(VideoLlava.see)
+    LlavaCaptioner.generate = timed(LlavaCaptioner.generate)
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     wall = time.time()
-    caption_file(Path(video), Path(out), lambda: (model, tok), CaptionCfg(quiet=True))
+    caption_file(Path(video), Path(out), lambda: (captioner, ''), CaptionCfg(model='nano', quiet=True))
     j = json.loads(next(Path(out).glob('*.json')).read_text())
     print(
         json.dumps(

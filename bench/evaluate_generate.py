@@ -17,7 +17,7 @@ from shotluck.convert import convert
 from shotluck.features import FrameBank
 from shotluck.files import write_json
 from shotluck.llava import preprocess
-from shotluck.model import load_model
+from shotluck.model import load_captioner
 from shotluck.predict import build_inputs, predict
 from shotluck.shapes import make_shapes
 from shotluck.split import split
@@ -60,23 +60,23 @@ def main(
     split(raw / 'annotations', raw / 'videos', data / 'shots.jsonl', quiet=True)
     convert(raw / 'annotations', raw / 'videos', data, data / 'shots.jsonl')
     recs = read_jsonl(data / 'records' / 'test.jsonl')[:records]
-    m, tok = load_model(model, device='cpu')
+    m = load_captioner(model, device='cpu')
     cfg = EvaluateCfg(batch=batch, quiet=True)
-    bank = FrameBank(m, raw / 'videos')
-    predict(m, tok, recs, raw / 'videos', cfg, bank=bank)
+    bank = FrameBank(m.model, raw / 'videos')
+    predict(m, recs, raw / 'videos', cfg, bank=bank)
     stored = cfg.replace(cache_dir=str(data / 'features'))
-    predict(m, tok, recs, raw / 'videos', stored)
+    predict(m, recs, raw / 'videos', stored)
 
     def with_controls():
-        mine = FrameBank(m, raw / 'videos')
+        mine = FrameBank(m.model, raw / 'videos')
         return [
-            predict(m, tok, recs, raw / 'videos', cfg.replace(control=c), bank=mine) for c in ('none', 'blank', 'other')
+            predict(m, recs, raw / 'videos', cfg.replace(control=c), bank=mine) for c in ('none', 'blank', 'other')
         ][0]
 
     sides = dict(
-        cached=lambda: predict(m, tok, recs, raw / 'videos', cfg, bank=bank),
-        disk=lambda: predict(m, tok, recs, raw / 'videos', stored),
-        cold=lambda: predict(m, tok, recs, raw / 'videos', cfg),
+        cached=lambda: predict(m, recs, raw / 'videos', cfg, bank=bank),
+        disk=lambda: predict(m, recs, raw / 'videos', stored),
+        cold=lambda: predict(m, recs, raw / 'videos', cfg),
         with_controls=with_controls,
         one_by_one=lambda: one_by_one(m, tok, recs, raw / 'videos', cfg),
     )

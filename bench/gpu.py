@@ -34,6 +34,7 @@ from shotluck.features import FrameBank, Pixels, decode_in_worker
 from shotluck.files import write_json
 from shotluck.finetune import finetune, save_model
 from shotluck.llava import VideoLlava, generate, make_config
+from shotluck.llava_captioner import LlavaCaptioner
 from shotluck.model import load_model
 from shotluck.predict import predict
 from shotluck.shapes import make_shapes
@@ -155,7 +156,7 @@ def answers(at):
             said = {}
             seconds = synchronized(
                 lambda cfg=cfg, said=said: said.update(
-                    predict(model, tokenizer, records, data / 'raw/videos', cfg, bank=bank)
+                    predict(LlavaCaptioner(model, tokenizer), records, data / 'raw/videos', cfg, bank=bank)
                 )
             )
             exact.setdefault(control, said)
@@ -251,7 +252,7 @@ def synchronizations(at):
     counted('ten steps', lambda: finetune(FinetuneCfg(**settings, quiet=True)))
     model, tokenizer = load_model('nano', device=at.device)
     records = read_jsonl(data / 'records' / 'test.jsonl')
-    counted('answers', lambda: predict(model, tokenizer, records, data / 'raw/videos', EvaluateCfg(quiet=True)))
+    counted('answers', lambda: predict(LlavaCaptioner(model, tokenizer), records, data / 'raw/videos', EvaluateCfg(quiet=True)))
     return found
 
 

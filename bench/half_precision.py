@@ -15,7 +15,7 @@ from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.files import write_json
 from shotluck.finetune import finetune
-from shotluck.model import load_model
+from shotluck.model import load_captioner
 from shotluck.predict import predict
 from shotluck.shapes import make_shapes
 from shotluck.split import split
@@ -25,8 +25,8 @@ HALVES = ('bfloat16', 'float16')
 
 
 def answers(model: str, data: Path, dtype: str, records: list) -> dict:
-    loaded, tokenizer = load_model(model, dtype=dtype, device='cpu')
-    return predict(loaded, tokenizer, records, data / 'raw/videos', EvaluateCfg(quiet=True))
+    captioner = load_captioner(model, dtype=dtype, device='cpu')
+    return predict(captioner, records, data / 'raw/videos', EvaluateCfg(quiet=True))
 
 
 def losses(data: Path, dtype: str, steps: int) -> list:

@@ -63,7 +63,7 @@ class Stage(NamedTuple):
 
 def caption(place, more=''):
     return 'caption', [
-        *'--quiet --format html,json,srt,vtt,md,csv --batch 2 --device cpu --out'.split(),
+        *'--quiet --model nano --format html,json,srt,vtt,md,csv --batch 2 --device cpu --out'.split(),
         str(place.work / 'out'),
         *more.split(),
         str(place.source / 'raw' / 'videos'),

@@ -171,6 +171,8 @@ def run(*args, user=None):
             *(['setpriv', '--reuid=65534', '--clear-groups'] if user else []),
             str(Path(sys.executable).parent / 'shotluck-caption'),
             '--quiet',
+            '--model',
+            'nano',
             *map(str, args),
         ],
         capture_output=True,

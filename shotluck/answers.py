@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['sharpness', 'key_candidates', 'KeyFrame', 'KeyFrames', 'Question', 'open_questions', 'StreamingFeatures',
-           'AnswerQueue', 'answer_records']
+           'StreamingLooks', 'AnswerQueue', 'answer_records']
 
 # %% ../nbs/53_answers.ipynb #53-answers-imports
 from bisect import bisect_right
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +17,16 @@ import cv2
 import numpy as np
 import torch
 
+from .captioner import Captioner
 from .configs import EvaluateCfg
+from .features import FrameBank
 from .files import Journal
-from .jobs import iter_supervised
+from .jobs import iter_supervised, run_supervised
+from .looks import LookBank, ShotFrames, shot_times
 from .pages import encode_jpeg
 from .plan import TooLong
 from .predict import build_inputs, predict
-from .video import iter_pictures, sample_idxs
+from .video import VideoInfo, iter_pictures, probe, sample_idxs
 
 # %% ../nbs/53_answers.ipynb #07-012d-sharpness
 def sharpness(
@@ -85,16 +89,20 @@ class Question(NamedTuple):
     "A record that waits for its frames"
 
     record: dict  # From `questions`
-    frames: set  # Numbers of the frames that it needs
+    shots: list  # `ShotFrames` of each shot that it shows
     ready_at: int  # Number of the frame after which it can be answered
+
+    def frames(self) -> set:
+        "Numbers of the frames that it needs"
+        return set().union(*(shot.frames for shot in self.shots))
 
 # %% ../nbs/53_answers.ipynb #53-answers-open_questions
 def open_questions(
     records: list,  # From `questions`: a summary of summaries comes after those
-    tokenizer,  # The model's
-    model,  # As `load_model` gives it
+    captioner: Captioner,  # That is asked
     cfg: EvaluateCfg,  # Budget of frames, length of answers
     answered: dict,  # id -> text of those that need no answer any more
+    info_of=None,  # As `build_inputs` takes it
 ) -> tuple:  # ([Question, …] in the order in which they can be answered, [id of a summary that does not fit, …])
     "What is still to be answered; `TooLong` if a question that is no summary does not fit"
     waiting, too_long, ready_at = [], [], {}
@@ -103,68 +111,122 @@ def open_questions(
         if id in answered:
             continue
         try:
-            encoded, _ = build_inputs(record, tokenizer, model, cfg)
+            shots = build_inputs(record, captioner, cfg, info_of=info_of).shots
         except TooLong:
             if record['task'] != 'summary':
                 raise
             too_long.append(id)
             continue
-        frames = set().union(*encoded.frames)
-        ready_at[id] = max([*frames, *(ready_at.get(part, 0) for part in record.get('of', ()))])
-        waiting.append(Question(record, frames, ready_at[id]))
+        question = Question(record, shots, 0)
+        ready_at[id] = max([*question.frames(), *(ready_at.get(part, 0) for part in record.get('of', ()))])
+        waiting.append(question._replace(ready_at=ready_at[id]))
     # a stable sort: what is made of others stays behind them
     return sorted(waiting, key=attrgetter('ready_at')), too_long
 
 # %% ../nbs/53_answers.ipynb #07-013-Seen
-class StreamingFeatures:
-    "Features of one video's frames, kept while they are needed; takes the place of `FrameBank` in `predict`"
+class StreamingFeatures(FrameBank):
+    "Features of one video's frames, kept while they are needed"
 
     def __init__(
         self,
-        model,  # Whose vision tower sees the frames
+        captioner: Captioner,  # That sees each frame on its own
     ):
-        self.model = model
+        super().__init__(captioner.model, videos=None)
         self.raw = {}  # frame number -> uint8 [size, size, 3], not seen by the tower yet
-        self.kept = {}  # frame number -> features [N, D] on the CPU
 
-    def add(
+    def see(
         self,
-        video,  # Not used: there is one
-        idxs,  # Frame numbers, each in `raw` or seen already
+        shots: list,  # Not used: all frames that came are seen, in one batch
     ):
-        "Show frames to the tower, in one batch, and drop their pixels"
-        new = [k for k in dict.fromkeys(idxs) if k not in self.kept]
-        if new:
-            self.kept.update(zip(new, self.model.see(np.stack([self.raw[k] for k in new]))))
-        for k in new:
-            del self.raw[k]
+        "Show frames to the tower and drop their pixels"
+        self.fill({'v': sorted(self.raw)})
 
     def fill(
         self,
-        want: dict,  # video -> frame numbers
-        *args,
-        **kwargs,
+        want: dict,  # The video, by any name -> frame numbers
+        workers: int = 0,  # Not used
+        quiet=False,  # Not used
+        strict=False,  # Not used
     ) -> dict:  # Videos that cannot be read: none, since their frames are here
-        "Show the frames that a batch wants, as `FrameBank.fill` reads them"
-        for video, idxs in want.items():
-            self.add(video, idxs)
+        "Show the frames that a batch wants to the tower"
+        [idxs] = want.values()
+        new = [k for k in dict.fromkeys(idxs) if ('v', k) not in self.kept]
+        if new:
+            features = self.model.see(np.stack([self.raw[k] for k in new]))
+            self.kept.update((('v', k), frame) for k, frame in zip(new, features))
+        for k in new:
+            del self.raw[k]
         return {}
 
     def get(
         self,
-        video,  # Not used: there is one
-        idxs,  # Frame numbers, seen already
-    ) -> torch.Tensor:  # [T, N, D]
-        "Features of frames, in the order asked for"
-        return torch.stack([self.kept[k] for k in idxs])
+        video: str,  # Not used: there is one
+        idxs,  # Frame numbers, T of them
+    ) -> torch.Tensor:  # T N Dv
+        "Features of frames that were seen"
+        return super().get('v', idxs)
 
     def keep_only(
         self,
-        needed: set,  # Frame numbers
+        shots: list,  # of `ShotFrames`
     ):
-        "Drop all frames but these"
+        "Drop all frames but those of these shots"
+        needed = set().union(*(shot.frames for shot in shots))
         self.raw = {k: frame for k, frame in self.raw.items() if k in needed}
-        self.kept = {k: features for k, features in self.kept.items() if k in needed}
+        self.kept = {(video, k): features for (video, k), features in self.kept.items() if k in needed}
+
+# %% ../nbs/53_answers.ipynb #53-answers-StreamingLooks
+class StreamingLooks(LookBank):
+    "What a captioner keeps of one video's shots, while it is needed"
+
+    def __init__(
+        self,
+        captioner: Captioner,  # That looks at shots
+        info: VideoInfo,  # Of the video
+    ):
+        super().__init__(captioner, videos=None)
+        self.info = info
+        self.raw = {}  # frame number -> uint8 [h, w, 3], of shots that are not complete yet
+
+    def info_of(
+        self,
+        video: str,  # Not used: there is one
+    ) -> VideoInfo:
+        "Size and length of the video"
+        return self.info
+
+    def see(
+        self,
+        shots: list,  # of `ShotFrames` that are needed now or later
+    ):
+        "Look at the shots whose frames are all there"
+        for shot in shots:
+            if ('v', shot) not in self.kept and self.raw.keys() >= set(shot.frames):
+                frames = np.stack([self.raw[k] for k in shot.frames])
+                self.kept['v', shot] = self.captioner.look(frames, shot_times(shot, self.info.times))
+
+    def fill_shots(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
+        "Look at the shots that a batch wants: their frames are here, so none is lost"
+        [shots] = want.values()
+        self.see(shots)
+        return {}
+
+    def looks(
+        self,
+        video: str,  # Not used: there is one
+        shots: list,  # of `ShotFrames` that were looked at
+    ) -> list:  # One for each shot
+        "What was kept of shots"
+        return super().looks('v', shots)
+
+    def keep_only(
+        self,
+        shots: list,  # of `ShotFrames`
+    ):
+        "Drop all looks but those at these shots, and all frames but those of shots that were not looked at"
+        self.kept = {key: look for key, look in self.kept.items() if key[1] in shots}
+        waiting = set().union(*(shot.frames for shot in shots if ('v', shot) not in self.kept))
+        self.raw = {k: frame for k, frame in self.raw.items() if k in waiting}
 
 # %% ../nbs/53_answers.ipynb #53-answers-AnswerQueue
 class AnswerQueue:
@@ -173,25 +235,28 @@ class AnswerQueue:
     def __init__(
         self,
         path,  # The video file
-        model,  # As `load_model` gives it
-        tokenizer,  # Its own
+        captioner: Captioner,  # That is asked
         cfg: EvaluateCfg,  # Budget of frames, length of answers, records a step
         waiting: list,  # `Question`s, in the order in which they can be answered
         texts: dict,  # id -> text of what was answered before; the new answers are put there
         on_answer,  # Called with id and text of each new answer
+        features,  # `StreamingFeatures` or `StreamingLooks`
     ):
         self.folder = Path(path).parent
-        self.model = model
-        self.tokenizer = tokenizer
+        self.captioner = captioner
         self.cfg = cfg
         self.waiting = waiting
         self.texts = texts
         self.on_answer = on_answer
-        self.features = StreamingFeatures(model)
+        self.features = features
+
+    def shots(self) -> list:
+        "The shots that the waiting questions show, each once"
+        return list(dict.fromkeys(shot for question in self.waiting for shot in question.shots))
 
     def frames(self) -> set:
         "Numbers of the frames that the waiting questions need"
-        return set().union(*(question.frames for question in self.waiting))
+        return set().union(*(shot.frames for shot in self.shots()))
 
     def ready(
         self,
@@ -206,9 +271,9 @@ class AnswerQueue:
     ):
         "Answer the first questions in the queue, and drop the frames that no other needs"
         records = [question.record for question in self.waiting[:n]]
-        self.waiting = self.waiting[n:]
         # those of summaries too: features are smaller than frames
-        self.features.add(None, sorted(self.features.raw))
+        self.features.see(self.shots())
+        self.waiting = self.waiting[n:]
         captions = [record for record in records if record['task'] == 'caption']
         if captions:
             answers = self.predict(captions)
@@ -217,7 +282,7 @@ class AnswerQueue:
         for record in records:
             if record['task'] == 'summary':
                 self.keep(record['id'], self.summary(record))
-        self.features.keep_only(self.frames())
+        self.features.keep_only(self.shots())
 
     def summary(
         self,
@@ -235,7 +300,7 @@ class AnswerQueue:
         records: list,  # Records whose frames are there
     ) -> dict:  # id -> text
         "Answers of the model"
-        return predict(self.model, self.tokenizer, records, self.folder, self.cfg, bank=self.features)
+        return predict(self.captioner, records, self.folder, self.cfg, bank=self.features)
 
     def keep(self, id: str, text: str):
         "Keep an answer, and pass it on"
@@ -245,8 +310,7 @@ class AnswerQueue:
 # %% ../nbs/53_answers.ipynb #07-013
 def answer_records(
     path,  # A video file
-    model,  # As `load_model` gives it
-    tokenizer,  # Its own
+    captioner: Captioner,  # That is asked
     recs: list,  # From `questions`
     cfg,  # `EvaluateCfg`
     shown: list = (),  # Frame numbers to show
@@ -258,7 +322,11 @@ def answer_records(
     texts = {}
     if done is not None:
         texts = {r['id']: done[r['id']]['value'] for r in recs if r['id'] in done}
-    waiting, too_long = open_questions(recs, tokenizer, model, cfg, texts)
+    if captioner.per_frame:
+        features = StreamingFeatures(captioner)
+    else:
+        features = StreamingLooks(captioner, run_supervised(probe, path))
+    waiting, too_long = open_questions(recs, captioner, cfg, texts, features.info_of)
     texts.update(dict.fromkeys(too_long))
     watch(len(texts))
 
@@ -267,9 +335,9 @@ def answer_records(
             done.add(dict(id=id, value=text))
         watch(1)
 
-    queue = AnswerQueue(path, model, tokenizer, cfg, waiting, texts, on_answer)
-    size = model.config.vision_config.image_size
-    for k, frame, picture in iter_supervised(iter_pictures, path, queue.frames(), size, shown):
+    queue = AnswerQueue(path, captioner, cfg, waiting, texts, on_answer, features)
+    decode = partial(iter_pictures, square=captioner.square)
+    for k, frame, picture in iter_supervised(decode, path, queue.frames(), captioner.width, shown):
         if frame is not None:
             queue.features.raw[k] = frame
         if picture is not None:

@@ -124,7 +124,8 @@ class Captioner:
         self,
         rows: list,  # [(plan, [look of each shot]), …], at least one
         max_tokens: int,  # Of each answer
-    ) -> list:  # of `Answer`, in the order of the rows
+        on_answer=None,  # If not `batched`: called with the number of a row and its `Answer` as soon as it is there
+    ) -> list:  # of `Answer`, in the order of the rows; a `ValueError` in the place of one that cannot be had
         "Greedy answers"
         raise NotImplementedError
 

@@ -327,7 +327,7 @@ class CaptionCfg:
 
     def __init__(
         self,
-        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint
+        model: str = '',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint; none: no captions; empty: smol if it can be had, else none
         shots: str = 'adaptive',  # adaptive: hard cuts; transnet: fades and dissolves too; every:5s: shots of equal length; or a CSV file with start,end
         speech: str = 'auto',  # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
         whisper: str = 'base',  # For --speech whisper: size of the model, or its folder

@@ -371,9 +371,8 @@ def _scores(preds, recs):  # task -> metric -> [value, low, high]
 
 # %% ../nbs/90_demo.ipynb #08-016
 def measure(
-    before,  # `nano` as it was before the fine-tuning
-    model,  # The fine-tuned model
-    tok,  # Its tokenizer
+    before,  # `nano` as it was before the fine-tuning, as `load_captioner` gives it
+    captioner,  # The fine-tuned model
     data: str | Path,  # Folder of the sample's videos and records
     limit: int = 0,  # Test records at most; 0: all
     quiet: bool = False,  # No progress bars
@@ -388,13 +387,13 @@ def measure(
     recs = read_jsonl(data / 'records' / 'test.jsonl')[: limit or None]
     shots = _of_task(recs, 'caption')
     film = _film_captions(data)
-    bank = FrameBank(model, videos)
+    bank = FrameBank(captioner.model, videos)
     common = dict(batch=64, workers=-1, quiet=quiet)
 
     def ask(records, **settings):  # id -> text, of the fine-tuned model
-        return predict(model, tok, records, videos, EvaluateCfg(**common, **settings), bank=bank)
+        return predict(captioner, records, videos, EvaluateCfg(**common, **settings), bank=bank)
 
-    untrained = slot_accuracy(predict(before, tok, shots, videos, EvaluateCfg(**common)), shots)
+    untrained = slot_accuracy(predict(before, shots, videos, EvaluateCfg(**common)), shots)
     plain = ask(recs)
     accuracy = slot_accuracy(plain, shots)
     unseen = slot_accuracy(plain, _unseen(shots))
@@ -435,11 +434,9 @@ PAGES = [  # The storyboards that the demo writes
 
 # %% ../nbs/90_demo.ipynb #08-017
 def storyboards(
-    model,  # As `load_model` gives it
-    tok,  # Its tokenizer
+    captioner,  # As `load_captioner` gives it; the pages give its name
     data: str | Path,  # Folder of the sample's videos and shots
     out: str | Path,  # Folder for the pages
-    model_name: str,  # As the pages tell it
     quiet: bool = False,  # Has no effect: no progress is shown
 ) -> list:  # [(file name, `Storyboard`), …]
     "Pages of a test video of the shapes and of the Sintel trailer, from annotated shots"
@@ -457,9 +454,8 @@ def storyboards(
         annotation = next(row for row in rows if row['video'] == page.video)
         storyboard = caption_video(
             video,
-            model,
-            tok,
-            CaptionCfg(model=model_name, shots='annotated', quiet=True),
+            captioner,
+            CaptionCfg(shots='annotated', quiet=True),
             shots=[tuple(shot) for shot in shots_of[page.video]],
             speech=[one_line_text(said) for said in annotation['ASR']],
             note=page.note,
@@ -535,13 +531,13 @@ def demo(
         with stage('finetune', seconds, quiet):
             _finetune(data, tuned, {**SETTINGS, **(settings or {})}, seed, quiet)
         with stage('evaluate', seconds, quiet):
-            from shotluck.model import load_model
+            from shotluck.model import load_captioner
 
-            model, tok = load_model(tuned, device='cpu')
-            before, _ = load_model('nano', device='cpu')
-            results = measure(before, model, tok, data, quiet=quiet)
+            captioner = load_captioner(tuned, device='cpu')
+            results = measure(load_captioner('nano', device='cpu'), captioner, data, quiet=quiet)
         with stage('caption', seconds, quiet):
-            storyboards(model, tok, data, out, 'nano, fine-tuned on shapes and film', quiet)
+            captioner.name = 'nano, fine-tuned on shapes and film'
+            storyboards(captioner, data, out, quiet)
     results.update(
         shots=cuts.T.to_dict(),
         rows=counts,

@@ -19,15 +19,16 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from .captioner import Captioner
 from .configs import BASELINES, CONTROLS, EvaluateCfg
 from .errors import settings_of
 from .features import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
-from .hub import locate, model_fingerprint
-from .llava import VideoLlava
-from .model import load_model
+from .hub import locate
+from .looks import LookBank
+from .model import load_captioner
 from .plan import frame_budget
-from .predict import frame_bytes, other_videos, predict, process_rank
+from .predict import feature_bank, other_videos, predict, process_rank
 from .report import compare, report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .text import read_json, to_json
@@ -244,10 +245,9 @@ class LoadedModel(NamedTuple):
     "A model that is ready to predict"
 
     name: str  # Preset, hub id or folder
-    model: VideoLlava  # On its device
-    tokenizer: object  # Of the model
-    fingerprint: list  # Hashes of its weights and settings, versions of libraries
-    bank: FrameBank  # What its tower saw, for all controls; None: it would be too much memory, or is kept on disk
+    captioner: Captioner  # On its device
+    fingerprint: list  # What its answers depend on, as `Captioner.key` says
+    bank: FrameBank | LookBank  # What it saw, for all controls; None: it would be too much memory, or is kept on disk
 
 # %% ../nbs/42_evaluate.ipynb #42-load_for
 def load_for_rows(
@@ -257,11 +257,14 @@ def load_for_rows(
     device: str,  # A torch device, or auto
 ) -> LoadedModel:
     "Load a model, with a bank if the features of all records take less than 2 GB"
-    model, tokenizer = load_model(name, dtype=cfg.dtype, device=device)
-    frames = sum(frame_budget(r, cfg.frames or model.frames) for r in records)
-    small = frames * frame_bytes(model) < 2e9
-    bank = FrameBank(model, cfg.video_dir) if small and not cfg.cache_dir else None
-    return LoadedModel(name, model, tokenizer, model_fingerprint(name), bank)
+    captioner = load_captioner(name, dtype=cfg.dtype, device=device)
+    if cfg.cache_dir and not captioner.per_frame:
+        raise ValueError(f"cache_dir keeps what a model sees of single frames, {name} sees whole shots: leave it out")
+    frames = sum(frame_budget(r, cfg.frames or captioner.frames) for r in records)
+    bank = None
+    if not cfg.cache_dir and captioner.look_bytes(frames) < 2e9:
+        bank = feature_bank(captioner, cfg.video_dir, EvaluateCfg())
+    return LoadedModel(name, captioner, captioner.key(), bank)
 
 # %% ../nbs/42_evaluate.ipynb #42-journal_key
 def journal_key(
@@ -269,12 +272,11 @@ def journal_key(
     loaded: LoadedModel,  # That predicts it
     records: list,  # To be predicted
 ) -> str:  # 16 hex digits
-    "Names all that the answers of a row depend on; `dtype` is the one the model has, not auto"
-    settings = dict(settings_of(cfg), dtype=str(loaded.model.dtype).removeprefix('torch.'))
+    "Names all that the answers of a row depend on"
     how = [
         f'{name}={value}'
-        for name, value in sorted(settings.items())
-        if name in ('control', 'two_stage', 'frames', 'markers', 'max_tokens', 'batch', 'seed', 'dtype', 'prompt')
+        for name, value in sorted(settings_of(cfg).items())
+        if name in ('control', 'two_stage', 'frames', 'markers', 'max_tokens', 'batch', 'seed', 'prompt')
     ]
     inputs = [video_state(cfg.video_dir, r['video']) for r in records]
     inputs += [to_json({k: v for k, v in r.items() if k != 'conversations'}) for r in records]
@@ -313,9 +315,7 @@ def predict_row(
     failed, unfinished = {}, set()
 
     def answer(some, failed):
-        return predict(
-            loaded.model, loaded.tokenizer, some, cfg.video_dir, cfg, journal, loaded.bank, failed, unfinished
-        )
+        return predict(loaded.captioner, some, cfg.video_dir, cfg, journal, loaded.bank, failed, unfinished)
 
     with Journal(out / f'.{key}.{process_rank()[0]}.journal') as journal:
         for path in sorted(out.glob(f'.{key}.*.journal')):

@@ -50,10 +50,11 @@ def decode_in_worker(
     size: int,  # Side of the square, pixels
     job: tuple,  # (video, frame numbers)
     timeout: float = 300,  # Seconds it may take
-) -> np.ndarray:  # uint8 [T, size, size, 3]
+    decode=_decode,  # Called with `videos`, `size` and `job`
+):  # What `decode` gives: frames uint8 [T, size, size, 3]
     "Frames decoded in a process of their own; `VideoError` also if the decoder hangs or dies"
     try:
-        return run_supervised(_decode, videos, size, job, timeout=timeout)
+        return run_supervised(decode, videos, size, job, timeout=timeout)
     except Exception as e:
         raise _as_video_error(job[0], e) from None
 
@@ -64,18 +65,19 @@ def iter_decoded(
     size: int,  # Side of the square, pixels
     workers: int = 0,  # Processes; 0: one for each core, -1: one after another
     timeout: float = 300,  # Seconds that a video may take
+    decode=_decode,  # Called with `videos`, `size` and a job, in a process of its own
 ):
-    "Yield (job, frames uint8 [T, size, size, 3]) in order; of a video that cannot be read (job, `VideoError`)"
+    """Yield (job, what `decode` gives: frames uint8 [T, size, size, 3]) in order; of a video that cannot be read
+    (job, `VideoError`)"""
     if workers >= 0 and len(jobs) > 1:
-        decode = partial(_decode, videos, size)
         n = min(workers or os.cpu_count(), len(jobs))
         # a few ahead: what waits for the tower takes memory
-        for job, frames in parallel_map(decode, jobs, n, timeout, quiet=True, ahead=4):
+        for job, frames in parallel_map(partial(decode, videos, size), jobs, n, timeout, quiet=True, ahead=4):
             yield job, _as_video_error(job[0], frames) if isinstance(frames, Exception) else frames
         return
     for job in jobs:
         try:
-            frames = decode_in_worker(videos, size, job, timeout)
+            frames = decode_in_worker(videos, size, job, timeout, decode)
         except VideoError as e:
             frames = e
         yield job, frames
@@ -112,6 +114,7 @@ class FrameBank:
     "The tower's pooled features of every frame, computed once and kept in memory"
 
     features = True  # Does a batch hold features? Else pixels
+    info_of = None  # Size and length of a video do not matter
 
     def __init__(
         self,
@@ -184,6 +187,27 @@ class FrameBank:
     ) -> torch.Tensor:  # T N Dv
         "Features of frames that are kept"
         return torch.stack([self.kept[video, k] for k in idxs])
+
+    def fill_shots(
+        self,
+        want: dict,  # video -> its shots, each with `frames`: frame numbers
+        workers: int = 0,  # As `fill` takes it
+        quiet=False,  # No progress bar
+        strict=False,  # Raise the first `VideoError`
+    ) -> dict:  # video -> `VideoError`
+        "Keep the frames of these shots, as `fill` does"
+        frames = {}
+        for video, shots in want.items():
+            frames[video] = [k for shot in shots for k in shot.frames]
+        return self.fill(frames, workers, quiet, strict)
+
+    def looks(
+        self,
+        video: str,  # Its name
+        shots: list,  # Each with `frames`: frame numbers that are kept
+    ) -> list:  # of T N Dv, one for each shot
+        "What was seen of shots"
+        return [self.get(video, shot.frames) for shot in shots]
 
     def fetch(
         self,

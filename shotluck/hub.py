@@ -71,6 +71,7 @@ PRESETS = {
     '1.5b': 'bczhou/TinyLLaVA-1.5B',
     '2.0b': 'bczhou/TinyLLaVA-2.0B',
     '3.1b': 'bczhou/TinyLLaVA-3.1B',
+    'smol': 'HuggingFaceTB/SmolVLM2-500M-Video-Instruct',
 }
 
 

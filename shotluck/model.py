@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LANGUAGE_MODELS', 'OWN_SETTINGS', 'UNSUPPORTED', 'read_config', 'end_tokens', 'load_checkpoint', 'load_model',
-           'adapter_settings', 'lora_config', 'load_adapter', 'PRESETS', 'locate']
+           'adapter_settings', 'lora_config', 'load_adapter', 'load_captioner', 'captioner_key', 'PRESETS', 'locate']
 
 # %% ../nbs/26_model.ipynb #26-model-imports
 import re
@@ -23,9 +23,10 @@ from transformers import (
     StableLmConfig,
 )
 
+from .captioner import Captioner
 from .device import attention_for, pick_device, pick_dtype, quiet_loading
 from .errors import blaming_file
-from .hub import adapter_chain, base_of, locate, stored_bytes, weight_files
+from .hub import adapter_chain, base_of, locate, model_fingerprint, stored_bytes, weight_files
 from shotluck.llava import (
     VideoLlava,
     check_architecture,
@@ -33,6 +34,7 @@ from shotluck.llava import (
     known_settings,
     picture_settings,
 )
+from .llava_captioner import LlavaCaptioner
 from .plan import safe_tokenizer
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
@@ -338,3 +340,19 @@ def load_adapter(
             model, folder, torch_device=device, config=lora_config(folder, conf, model, base)
         )
     return (model.merge_and_unload() if merge else model).eval(), tok
+
+# %% ../nbs/26_model.ipynb #26-load_captioner
+def load_captioner(
+    name: str,  # As `load_model` takes it
+    dtype=None,  # As `load_model` takes it
+    device: str = None,  # As `load_model` takes it
+) -> Captioner:
+    "A model that answers records; `ValueError` says why there is none"
+    return LlavaCaptioner(*load_model(name, dtype=dtype, device=device), name=str(name))
+
+# %% ../nbs/26_model.ipynb #26-captioner_key
+def captioner_key(
+    name: str,  # As `load_captioner` takes it
+) -> list:  # of strings
+    "What the answers of a captioner depend on, found out without loading its weights"
+    return model_fingerprint(name)

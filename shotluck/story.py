@@ -10,31 +10,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .plan import encode
+from .captioner import Captioner
 
 # %% ../nbs/51_story.ipynb #07-012g-room
 def remaining_context(
-    tokenizer,  # The model's
-    model,  # As `load_model` gives it
+    captioner: Captioner,  # That is asked
     cfg,  # `EvaluateCfg`: budget of frames, length of answers
     speech: list,  # What is said in each shot
+    **video,  # `size` and `seconds` of the video, as `Captioner.plan` takes them
 ) -> int:  # Below 0: they do not fit
     "Tokens that a context still has beside a summary of these shots, with a frame for each, and the longest answer"
     n = len(speech)
     record = dict(id='', task='summary', shots=[[0, 1]] * n, seconds=[[0, 1]] * n, asr=speech)
-    frames = cfg.frames or model.frames
-    prompt = encode(record, tokenizer, model.tokens_per_frame, 10**9, frames, answer=False).input_ids
-    return model.config.text_config.max_position_embeddings - cfg.length('summary') - len(prompt)
+    plan = captioner.plan(record, 10**9, frames=cfg.frames, **video)
+    return captioner.context - cfg.length('summary') - plan.n_tokens
 
 # %% ../nbs/51_story.ipynb #07-012g-fits
 def max_shots_per_prompt(
-    tokenizer,  # The model's
-    model,  # As `load_model` gives it
+    captioner: Captioner,  # That is asked
     cfg,  # `EvaluateCfg`: budget of frames, length of answers
     words: int,  # Of speech kept for each shot
+    **video,  # `size` and `seconds` of the video, as `Captioner.plan` takes them
 ) -> int:  # At least 2, or a film could not be summed up at all
     "Most shots that one summary prompt can hold, with a frame and some speech each"
-    two, three = (remaining_context(tokenizer, model, cfg, ['word ' * words] * n) for n in (2, 3))
+    two, three = (remaining_context(captioner, cfg, ['word ' * words] * n, **video) for n in (2, 3))
     return max(2, 2 + two // (two - three))
 
 # %% ../nbs/51_story.ipynb #51-story-Part

@@ -30,6 +30,7 @@ from .features import FrameBank
 from .files import atomic_write, path_inside, write_text
 from .jobs import run_supervised
 from .llava import VideoLlava, is_matrix
+from .llava_captioner import LlavaCaptioner
 from .muon import Muon
 from .pages import data_uri, encode_jpeg, render_page
 from .predict import predict, process_rank
@@ -516,7 +517,8 @@ def validate(
     failed = {}
     how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True)
     model.eval()
-    said = predict(model, tokenizer, records, cfg.video_dir, how, failed=failed, share=share)
+    captioner = LlavaCaptioner(model, tokenizer)
+    said = predict(captioner, records, cfg.video_dir, how, failed=failed, share=share)
     model.train(training)
     if process_rank()[0]:
         return {}

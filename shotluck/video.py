@@ -195,14 +195,17 @@ def iter_pictures(
     size: int,  # Side of those, pixels
     shown: list,  # Frame numbers wanted as `read_pictures` gives them
     width: int = 320,  # Longer side of those, pixels
+    square: bool = True,  # Pad the frames for the model to size × size? Else only their longer side is `size`
 ):
     """Yield `(k, frame or None, picture or None)` for each frame wanted, in order, in one decode; frames are uint8
-    [size, size, 3], pictures [h, w, 3]"""
+    [size, size, 3] if they are padded, pictures [h, w, 3]"""
     info = probe(path)
     for_model = _Size(*_fit(info.width, info.height, size), _wanted(path, info, seen))
     for_people = _Size(*_fit(info.width, info.height, width), _wanted(path, info, shown))
     for k, (frame, picture) in _decode(path, info, for_model, for_people):
-        yield k, None if frame is None else _pad(frame[None], size)[0], picture
+        if frame is not None and square:
+            frame = _pad(frame[None], size)[0]
+        yield k, frame, picture
 
 # %% ../nbs/04_video.ipynb #00-025b-_sound_parts
 def _sound_parts(path, info, rate):
