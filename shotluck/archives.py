@@ -79,7 +79,7 @@ def _list_files(repo, kind, base, **kw):  # The hub's own entries
                 f"{base}/{repo}: no such {kind}, or not without a token; if it is private or gated: {_terms(repo)}"
             ) from None
         raise ValueError(
-            f"{base}: the list of files of {repo} could not be had ({e}); try again later, or --from DIR"
+            f"{base}: the list of files of {repo} could not be downloaded ({e}); try again later, or --from DIR"
         ) from None
 
 # %% ../nbs/14_archives.ipynb #01-008-hub_files
@@ -218,10 +218,10 @@ def unpack_parts(
     wanted: set = None,  # Names to unpack; None: all
     drop: bool = True,  # Remove parts that are done?
     quiet: bool = False,  # No progress bar?
-    spacing: int = 1 << 26,  # Bytes between two points at which it can go on
-    key=(),  # Texts that tell this archive, and what is wanted of it, from others
+    spacing: int = 1 << 26,  # Bytes between two points at which a later run can continue
+    key=(),  # Texts that identify this archive and what is wanted of it
 ) -> list:  # (name, status, reason) of the members seen in this run
-    "Unpack an archive that comes in parts; a later run with the same `sizes` and `key` goes on where this one stopped"
+    "Unpack an archive that comes in parts; a later run with the same `sizes` and `key` continues where it stopped"
     from tqdm.auto import tqdm
 
     state = Path(data) / 'raw' / '.unpack' / hash_ids([*map(str, sizes), *key])
@@ -279,7 +279,7 @@ def hub_videos(
     repo: str = VIDEOS,  # The repo of the parts
     endpoint: str = None,  # The hub's address
     quiet: bool = False,  # No progress bar?
-    spacing: int = 1 << 26,  # Bytes of the stream between two places to go on from
+    spacing: int = 1 << 26,  # Bytes of the stream between two places from which a later run can continue
     workers: int = 0,  # Not used: the parts are one stream
     **kw,  # For `fetch`
 ) -> dict:  # {name: (status, reason)}

@@ -295,7 +295,7 @@ class Order(torch.utils.data.Sampler):
     def __iter__(self):
         epoch, n = self.now(), len(self.lengths)
         if epoch is None:
-            return  # the run had ended before
+            return  # the run ended before
         g = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
         order = (
             get_length_grouped_indices(self.lengths, self.unit, generator=g)

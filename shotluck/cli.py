@@ -82,7 +82,7 @@ def given_options(
 @delegates(FinetuneCfg)
 def finetune_main(
     config: str = '',  # JSON with settings, as a run saves it in finetune_cfg.json; what else is on the command line goes before it
-    estimate: bool = False,  # Train nothing: tell records, tokens, operations, memory, cache and hours
+    estimate: bool = False,  # Train nothing: print records, tokens, operations, memory, cache and hours
     gpus: int = 1,  # For the estimate: GPUs that share the work
     gpu: str = 'a100',  # For the estimate: t4, v100, rtx4090, l40s, a100, h100
     **kwargs,
@@ -120,7 +120,7 @@ def caption_main(
     out: str = '',  # Folder for the results; empty: beside each video
     **kwargs,
 ):
-    "Tell a video shot by shot: a storyboard page, subtitles, JSON"
+    "Describe a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
     for file, endings in ((cfg.speech, ('.srt', '.vtt', '.ass', '.ssa')), (cfg.shots, ('.csv',))):
         if file.lower().endswith(endings) and not os.path.isfile(file):
@@ -152,7 +152,7 @@ def describe_main(
     gpus: int = 4,  # For ZeRO
     dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
 ):
-    "Tell what a model is made of and what it takes, without loading it"
+    "Describe a model, its parts and the memory and operations it needs, without loading it"
     with starting():
         import shotluck.cost as stage
     config = stage.load_config(model, pool or None)
@@ -245,7 +245,7 @@ def demo():
 
 # %% ../nbs/91_cli.ipynb #91-cli-main
 def main():
-    "shotluck: `shotluck STAGE …` runs the command of a stage, `shotluck --version` tells the version"
+    "shotluck: `shotluck STAGE …` runs the command of a stage, `shotluck --version` prints the version"
     stage = sys.argv[1] if len(sys.argv) > 1 else ''
     if stage in COMMANDS:
         # help and errors then speak of `shotluck STAGE`
@@ -255,7 +255,7 @@ def main():
         print(f'{program()} {__version__}')
         return 0
     lines = [f'  {name:10}{function_of(name).__doc__}' for name in COMMANDS]
-    text = '\n'.join([f'usage: {program()} STAGE …, or --version', '', *lines, '', 'STAGE --help tells its options'])
+    text = '\n'.join([f'usage: {program()} STAGE …, or --version', '', *lines, '', 'STAGE --help lists its options'])
     if stage in ('-h', '--help'):
         print(text)
         return 0

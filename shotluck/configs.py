@@ -141,11 +141,11 @@ class FinetuneCfg:
         frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
         views: int = 1,  # Samplings of frames for each record; the first is the middles, more are random
         repeat: str = '',  # Show some records more often: task, or start of their id, = times, as in summary=2,film_=5
-        concat: int = 0,  # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, told by their captions in order
+        concat: int = 0,  # Records to make for each shot caption: 2 to 4 shots of any videos put one after another, with their captions in order
         drop_speech: float = 0.1,  # Share of records shown without their speech, so that silent shots are known
         drop_words: float = 0,  # Share of the answer's words that are hidden from the model while it writes the next: it must look instead of recite
         prompt: str = 'shotluck',  # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
-        markers: bool = False,  # Number the shots in the prompt and tell their times
+        markers: bool = False,  # Number the shots in the prompt and give their times
         context: int = 0,  # Tokens that fit; 0: as many as the language model has positions
         cache: str = 'auto',  # Features of a frozen tower: memory, disk, or off to decode and compute them at every step; auto: memory if they are small, else disk if they are read again (more than one epoch), else off
         cache_dir: str = '',  # Folder of the features on disk; empty: features in `data`
@@ -268,7 +268,7 @@ class EvaluateCfg:
         two_stage: bool = False,  # Summarise from the shots' predicted captions and the speech, without frames
         frames: int = 0,  # Budget of frames for one shot, several have twice that; 0: the checkpoint's own
         prompt: str = 'shotluck',  # Wording: shotluck, or reference, the one prompt that Shotluck-Holmes' published checkpoints know
-        markers: bool = False,  # Number the shots in the prompt and tell their times
+        markers: bool = False,  # Number the shots in the prompt and give their times
         max_tokens: int = 0,  # Tokens an answer may have; 0: 96, 512 for a summary, 32 for a question
         cache_dir: str = '',  # Folder that keeps what the tower saw, for other controls, runs and checkpoints with the same tower; empty: nothing is kept
         batch: int = 32,  # Records a step

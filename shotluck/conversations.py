@@ -54,7 +54,7 @@ def _reference_prompt(record, speech):
     return '<image>' * len(record['shots']) + f'\n{ask} {SAID.format(said)}.'
 
 # %% ../nbs/17_conversations.ipynb #17-_pictures
-def _pictures(record, markers):  # What stands for each shot: `<image>`, or its caption in the pictures' place
+def _pictures(record, markers):  # What represents each shot: `<image>`, or its caption in the pictures' place
     captions = record.get('told')
     pictures = [one_line_text(text) for text in captions] if captions else ['<image>'] * len(record['shots'])
     if not markers:
@@ -74,12 +74,12 @@ def _speech_lines(record):  # What is said in each shot as the prompt words it; 
 def prompt(
     record: dict,  # A record, or a dict with the keys that are listed below
     speech: bool = True,  # Tell what is said?
-    markers: bool = False,  # Number the shots and tell their times?
+    markers: bool = False,  # Number the shots and give their times?
 ) -> str:  # With one `<image>` for each shot, unless captions stand in its place
     """The only place that words a prompt
 
     Keys of `record`: task, shots, asr; seconds if there are markers; question for a qa. `parts`: True if `asr` holds
-    summaries of parts. `told`: captions that stand in the frames' place. `wording`: 'reference' for the prompt of the
+    summaries of parts. `told`: captions, given in the frames' place. `wording`: 'reference' for the prompt of the
     published checkpoints.
     """
     if record.get('wording') == 'reference':
@@ -181,7 +181,7 @@ def shot_faults(
     last_end = 0
     for shot in shots:
         if shot is None:
-            states.append(('bad_row', 'its name tells no frames'))
+            states.append(('bad_row', 'its name gives no frames'))
             continue
         start, end = shot
         if end <= start:
@@ -224,7 +224,7 @@ def _time_state(time, status, reason):  # State of a row that a table gave in se
     return status, f'no frame begins {place}' if 'empty' in reason else f'{place} is longer than the video'
 
 # %% ../nbs/17_conversations.ipynb #03-011-_speech
-def _speech(ann, n_shots):  # What is said in each shot, '' where the annotation does not tell
+def _speech(ann, n_shots):  # What is said in each shot, '' where the annotation does not say
     said = ann.get('ASR')
     if isinstance(said, str):
         said = [said]

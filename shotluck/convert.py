@@ -285,7 +285,7 @@ class _Admission:
         text = row.text.replace(to_json_bytes(row.id), to_json_bytes(new_id), 1)
         return row._replace(number=number, id=new_id, text=text)
 
-    def decide(self, row, leaks):  # The row as it stands in the ledger
+    def decide(self, row, leaks):  # The row as the ledger has it
         if row.task == 'qa' and row.text:
             row = self._numbered(row)
         if row.text and leaks:

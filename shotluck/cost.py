@@ -16,12 +16,14 @@ from .errors import blaming_file
 from .hub import adapter_chain, find_tower
 from shotluck.llava import (
     check_architecture,
+    default_frames,
     frames_per_pass,
     is_matrix,
     meta_model,
     one_layer_each,
     other_layers,
     patches_per_side,
+    tokens_per_frame,
 )
 from .model import adapter_settings, read_config
 from .text import read_json
@@ -152,7 +154,7 @@ def layer_sizes(
 
 # %% ../nbs/29_cost.ipynb #04e-011-_tokens
 def _tokens(config, frames, text, answer=0):  # (image tokens, all tokens) of a record
-    image = frames * (patches_per_side(config) // getattr(config, 'pool', 1)) ** 2
+    image = frames * tokens_per_frame(config)
     return image, image + text + answer
 
 # %% ../nbs/29_cost.ipynb #04e-011
@@ -346,7 +348,7 @@ def describe(
     dtype: str = 'float32',  # Of the weights, without ZeRO
 ) -> dict:
     "What a model is and takes: parameters, tokens, FLOPs of a record, bytes on a device by use, each with its source"
-    frames = frames or getattr(config, 'frames', 0) or 8
+    frames = frames or default_frames(config)
     vision = config.vision_config
     size = dict(frames=frames, text=text, answer=answer)
     image, tokens = _tokens(config, **size)
@@ -366,7 +368,7 @@ def describe(
         image=vision.image_size,
         patch=vision.patch_size,
         pool=getattr(config, 'pool', 1),
-        tokens_per_frame=_tokens(config, 1, 0)[0],
+        tokens_per_frame=tokens_per_frame(config),
         frames=frames,
         tokens=dict(
             image=image,

@@ -355,7 +355,7 @@ def main(
     seed: int = 0,  # Seed of the made videos
     workers: int = 0,  # Files at once; 0: as many as suit
     limit: int = 0,  # Videos at most (of each split of the made ones); 0: all
-    strict: bool = False,  # Exit with 1 if any video could not be had
+    strict: bool = False,  # Exit with 1 if any video could not be downloaded
     quiet: bool = False,  # No progress bar
 ):
     "Get annotations and videos into data/raw"

@@ -55,7 +55,7 @@ def command(
         try:
             code = func(*args, **kwargs)
         except KeyboardInterrupt:
-            code = f"{name}: interrupted; what was finished is kept, run the same command to go on"
+            code = f"{name}: interrupted; what was finished is kept, run the same command to continue"
         except BrokenPipeError:  # of a reader such as head, that has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1

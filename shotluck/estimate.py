@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .configs import FinetuneCfg, zero_stage
 from .convert import one_line_text, prompt
 from .cost import BYTES, flops, load_config, memory
-from .llava import meta_model, one_layer_each
+from .llava import default_frames, tokens_per_frame
 from .plan import frame_budget
 from .text import read_jsonl
 
@@ -87,7 +87,7 @@ def _training_records(cfg, config, per_frame, context):  # (record, its size), o
     records = [record for record in records if cfg.selects(record)][: cfg.limit or None]
     if not records:
         raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")
-    budget = cfg.frames or meta_model(one_layer_each(config)).frames
+    budget = cfg.frames or default_frames(config)
     sized = []
     for record in records:
         size = record_size(record, cfg, budget, per_frame, context)
@@ -127,7 +127,7 @@ def estimate(
     if gpu not in GPUS:
         raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
     config = load_config(cfg.model, cfg.pool or None)
-    per_frame = meta_model(one_layer_each(config)).tokens_per_frame
+    per_frame = tokens_per_frame(config)
     context = cfg.context or config.text_config.max_position_embeddings
     dtype = estimated_dtype(cfg, gpu)
     cached = keeps_features(cfg)
@@ -176,7 +176,7 @@ def assumptions(
         f"This is a lower bound: {gpus} {gpu} at {share:.0%} of the operations on the data sheet, all the time. "
         "Loading, decoding, validation, checkpoints and waiting for each other come on top.",
         f"Arithmetic in {estimated_dtype(cfg, gpu)}. Text is four letters a token; padding is left out; "
-        "records have as many frames as fit, and those that do not fit with one a shot are left out.",
+        "records have as many frames as fit, and those that do not fit even with one frame a shot are left out.",
         "Memory is that of the longest record in every place of the batch, "
         "or of loading the whole model in float32 if that is more" + copies,
     ]
@@ -187,7 +187,7 @@ def assumptions(
         )
     elif not cfg.tower_lr:
         lines.append(
-            "The tower sees the frames anew at every step: features are not kept in one epoch, which reads them once, "
+            "The tower sees the frames again at every step: features are not kept in one epoch, which reads them once, "
             "nor with --cache off."
         )
     return lines

@@ -230,7 +230,7 @@ def _fetch_with_retries(url, path, size, digest, headers, tries, wait, timeout, 
         if failed < tries:
             time.sleep(0 if gained else pause)
     raise FetchError(
-        f"{path.name}: could not be had in {tries} tries, at last because {why}; run the same command again to go on",
+        f"{path.name}: not downloaded after {tries} tries, at last because {why}; run the command again to continue",
         code,
     )
 
@@ -284,7 +284,7 @@ def _fetch_page(url, headers, tries, wait, timeout, most):  # (what the JSON hol
         except (OSError, http.client.HTTPException) as e:
             if failed == tries - 1:
                 why = f'{type(e).__name__} {e}'
-                raise FetchError(f"{url}: could not be had in {tries} tries, at last because {why}") from None
+                raise FetchError(f"{url}: not downloaded after {tries} tries, at last because {why}") from None
             pause = wait * 2**failed
         time.sleep(pause)
 

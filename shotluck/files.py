@@ -199,7 +199,7 @@ class Journal:
     def __init__(
         self,
         path: str | Path,  # File; made if it is not there
-        key: str = 'id',  # Field that tells rows apart: a text or a whole number
+        key: str = 'id',  # Field that identifies a row: a text or a whole number
         wait: float = 0,  # Seconds to wait for another process that holds it
     ):
         self.path = Path(path)
@@ -324,7 +324,7 @@ def _as_compared(name):
 def unique_short_names(
     videos: list,  # Paths of videos, relative to one folder
 ) -> dict:  # path -> name without an ending; no two are the same
-    """A name for what is made of each video: as short as tells them apart, with the ending or the folders in it only
+    """A name for what is made of each video: as short as is unique, with the ending or the folders in it only
     where that is needed"""
     forms = {str(video): _name_forms(video) for video in videos}
     groups = {}  # videos whose shortest names are the same

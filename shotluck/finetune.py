@@ -286,7 +286,7 @@ def resume_from(
         if 'processes' in changed:
             why = "; DeepSpeed and FSDP cut a checkpoint by processes, so their number must stay"
         raise ValueError(
-            f"{steps} holds checkpoints of another run ({what}): use the same settings to go on with it,"
+            f"{steps} holds checkpoints of another run ({what}): use the same settings to continue it,"
             f" or another --out{why}"
         )
     return RunStart(last, then)
@@ -358,9 +358,9 @@ def prepare_data(
     tok,  # Tokenizer of the model
     rank: int = 0,  # Number of this process
     world: int = 1,  # Processes
-    left_out: dict = None,  # Of a run that is resumed: video -> (status, reason) of what it left out when it began
-) -> tuple:  # (RecordData, bank, left_out)
-    "The dataset and the bank that feeds it; records whose video cannot be read are left out, unless the run is resumed"
+    left_out: dict = None,  # What a resumed run left out when it began: video -> (status, reason); None: a new run
+) -> tuple:  # (RecordData, bank, videos that are left out: as `left_out`)
+    "The dataset and the bank that feeds it; a new run leaves out the records of videos that cannot be read"
     data = RecordData(records, model, tok, cfg)
     bank = make_bank(
         'off' if cfg.tower_lr else cfg.cache,
@@ -563,11 +563,11 @@ def finetune(
 
 # %% ../nbs/32_finetune.ipynb #32-_print_estimate
 def print_estimate(
-    cfg: FinetuneCfg,
+    cfg: FinetuneCfg,  # Of the run
     gpus: int,  # GPUs that share the work
     gpu: str,  # t4, v100, rtx4090, l40s, a100, h100
 ):
-    "Print what a run would take, and what that supposes"
+    "Print the records, memory and hours that a run would need, and what the estimate assumes"
     for name, value in estimate(cfg, gpus, gpu).items():
         shown = str(value) if isinstance(value, bool) else f'{value:,}'
         print(f'{name:12}{shown:>20}')
@@ -575,7 +575,7 @@ def print_estimate(
 
 # %% ../nbs/32_finetune.ipynb #05-033
 def finetune_and_report(
-    cfg: FinetuneCfg,
+    cfg: FinetuneCfg,  # Of the run
 ):
     "Fine-tune and print what came out of it; of the processes of torchrun, the first one speaks"
     out = finetune(cfg)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 # %% ../nbs/03_jobs.ipynb #03-jobs-begin_ahead
 def begin_ahead(
-    begin,  # Called as begin(item); returns what stands for its result, such as a future
+    begin,  # Called as begin(item); returns a handle of its result, such as a future
     items,  # Any iterable
     ahead: int,  # Items that are begun before the first result is taken, at least 1
 ):

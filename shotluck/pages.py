@@ -14,7 +14,7 @@ from pathlib import Path
 
 # %% ../nbs/05_pages.ipynb #05-pages-inline
 def _inline_json(x):
-    "JSON that may stand inside a script of a page: nothing in it can end the script or a line"
+    "JSON that may be put inside a script of a page: nothing in it can end the script or a line"
     return json.dumps(x, ensure_ascii=False).replace('<', '\\u003c').replace('\u2028', '\\u2028')
 
 # %% ../nbs/05_pages.ipynb #00f-004-fill

@@ -63,7 +63,7 @@ def result_names(
     videos: list,  # `Path`s
     out: Path | None,  # Folder for all results; None: beside each video
 ) -> dict:  # video -> name of its results, without an ending
-    "Names that tell the results in one folder apart"
+    "Names under which the results of one folder do not collide"
     folders = {}
     for video in videos:
         folders.setdefault(out or video.parent, []).append(video)
@@ -80,7 +80,7 @@ def result_names(
 def content_mark(
     path: str | Path,  # A file, a folder, or any other text
 ) -> str:
-    "What tells one input from another: the content of a file, of the files in a folder, else the text itself"
+    "What identifies an input: the content of a file, of the files in a folder, else the text itself"
     if os.path.isdir(path):
         files = sorted(file for file in Path(path).iterdir() if file.is_file())
         return ' '.join(map(content_mark, files))

@@ -38,7 +38,7 @@ TEXT_MOST = 1_000_000  # Characters that a text to be scored may have
 METRICS = {'coco': ptb_tokens, 'nlg-eval': space_tokens}  # How words are cut
 
 # %% ../nbs/18_score.ipynb #06a-025-_short
-def _short(x):  # As it may stand in a line
+def _short(x):  # Short enough for a line
     return str(x)[:80].encode('utf-8', 'replace').decode()
 
 # %% ../nbs/18_score.ipynb #06a-025-_unique

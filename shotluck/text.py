@@ -135,7 +135,7 @@ class TextReader:
 def encoding_note(
     path: str | Path,  # A file from a stranger
 ) -> str:
-    "What had to be guessed to read the text of a file, '' if nothing"
+    "What was guessed in order to read the text of a file, '' if nothing"
     with TextReader(path) as f:
         while f.read(1 << 22):
             pass
@@ -184,7 +184,7 @@ class StrictJSON:
 
     def raw_decode(
         self,
-        text: str,  # JSON, and whatever stands before and behind it
+        text: str,  # JSON, and whatever is before and behind it
         at: int = 0,  # Where the value begins
     ) -> tuple:  # The value, and where it ends
         "The value at a place of a text; `ValueError` if there is none that is whole; then ask `wrong`"

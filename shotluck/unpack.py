@@ -279,7 +279,7 @@ def _unpack_stream(stream, folder, progress, zipped):
         if stream.read(512) != bytes(512):
             raise tarfile.ReadError(f"no file begins where one should, at byte {end}")
         if any(stream.read(1 << 20)):
-            yield 'what follows the end', 'bad_row', 'the archive goes on after its end; that is not unpacked'
+            yield 'what follows the end', 'bad_row', 'the archive has more data after its end; it is not unpacked'
 
 # %% ../nbs/13_unpack.ipynb #00c-014-unpack
 def unpack(
@@ -287,7 +287,7 @@ def unpack(
     out,  # Folder for the files
     state='',  # Folder that notes how far it is, so that a later run continues there; '': nothing is noted
     wanted=None,  # Names to unpack, with folders where they have some; None: all, under the last word of their names
-    spacing: int = 1 << 26,  # Bytes between two points at which it can go on
+    spacing: int = 1 << 26,  # Bytes between two points at which a later run can continue
     done=lambda at: None,  # Called with the position in `parts` before which nothing is needed any more
 ):
     """Yield `(name, status, reason)` for each member as it is unpacked
