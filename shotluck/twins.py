@@ -9,18 +9,17 @@ __all__ = ['SENTENCES', 'NO_THOUGHT', 'ONEVISION', 'VICUNA', 'SMOL', 'GEMMA', 'T
            'gemma4', 'video_llama_3', 'glm46v', 'lfm2_vl', 'make_twin']
 
 # %% ../nbs/24_twins.ipynb #24t-imports
+from .torchvision_mend import TORCHVISION  # before transformers, which looks for torchvision only once
+
+# isort: split
 import json
 from pathlib import Path
-
-from .device import quiet_loading
-from .torchvision_mend import mend_torchvision
-
-mend_torchvision()
-
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+from .device import quiet_loading
 
 # %% ../nbs/24_twins.ipynb #24t-tokenizer
 SENTENCES = """A red ball moves to the left. A blue square grows. The small green ring is said to be Anna.
@@ -110,7 +109,8 @@ SMOL = (
 )
 # Gemma's: text is trimmed
 GEMMA = (
-    "{{ bos_token }}{% for m in messages %}{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}"
     "{% if m.content is string %}{{ m.content|trim }}{% else %}{% for c in m.content %}"
     "{% if c.type == 'image' %}{{ '<start_of_image>' }}{% elif c.type == 'video' %}{{ '<|video|>' }}"
     "{% else %}{{ c.text|trim }}{% endif %}{% endfor %}{% endif %}{{ '<end_of_turn>\n' }}{% endfor %}"
@@ -534,6 +534,8 @@ def make_twin(
     "Write the checkpoint of a tiny random model of a family; its folder"
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
+    if TORCHVISION not in ('ok', 'mended'):
+        raise ValueError(f"video processors need torchvision: pip install 'shotluck[vlm]' (it is {TORCHVISION})")
     folder = Path(folder)
     with torch.random.fork_rng([]), quiet_loading():
         torch.manual_seed(seed)
