@@ -14,6 +14,7 @@ from .torchvision_mend import TORCHVISION  # before transformers, which looks fo
 # isort: split
 import json
 from pathlib import Path
+
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

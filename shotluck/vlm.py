@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['check_task', 'ModelFacts', 'check_weights', 'model_facts', 'Look', 'VlmRow', 'drop_thoughts', 'Vlm',
-           'library_versions', 'tower_arguments', 'FeatureForm', 'check_loaded', 'load_vlm']
+           'library_versions', 'tower_arguments', 'FeatureForm', 'position_arguments', 'check_loaded', 'load_vlm']
 
 # %% ../nbs/24_vlm.ipynb #24-imports
 from .torchvision_mend import TORCHVISION  # before transformers, which looks for torchvision only once
 
 # isort: split
 import inspect
-import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 import torch
-from safetensors import safe_open
 from fastcore.basics import patch
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -172,7 +171,9 @@ class Vlm(Captioner):
         config = model.config
         places = [getattr(config, f'{kind}_token_id', None) for kind in ('image', 'video')]
         self.places = {place for place in places if isinstance(place, int)}  # ids that stand for features
+        self.suppressed = sorted(self.places)  # ids that are never written
         self.feature_form = None  # how the tower gives its features; known after the first look
+        self.n_deepstack = 0  # layers of the tower whose features go into the language model beside the last; the same
         self.blanks = {}  # (T, h, w) -> features of a shot with nothing in it
 
     @property
@@ -234,6 +235,14 @@ def _flat(features):  # N D, of a tensor or a list of tensors
         return torch.cat([_flat(part) for part in features])
     return features.reshape(-1, features.shape[-1])
 
+# %% ../nbs/24_vlm.ipynb #24-form
+class FeatureForm(NamedTuple):
+    "How a model's tower gives its features, and its language model takes them"
+
+    kind: str  # 'video' or 'image'
+    in_list: bool  # A tensor for each shot, or one for all?
+    output: type  # transformers' class of them
+
 # %% ../nbs/24_vlm.ipynb #24-tower
 @patch
 def tower_features(
@@ -251,15 +260,8 @@ def tower_features(
     features = dict(pooler_output=_flat(out.pooler_output))
     if getattr(out, 'deepstack_features', None) is not None:
         features['deepstack_features'] = [_flat(layer) for layer in out.deepstack_features]
+        self.n_deepstack = len(out.deepstack_features)
     return features
-
-# %% ../nbs/24_vlm.ipynb #24-form
-class FeatureForm(NamedTuple):
-    "How a model's tower gives its features, and its language model takes them"
-
-    kind: str  # 'video' or 'image'
-    in_list: bool  # A tensor for each shot, or one for all?
-    output: type  # transformers' class of them
 
 # %% ../nbs/24_vlm.ipynb #24-map
 def _map_features(func, features):  # The same features, each tensor as `func` makes it
@@ -267,6 +269,14 @@ def _map_features(func, features):  # The same features, each tensor as `func` m
     for name, value in features.items():
         changed[name] = [func(layer) for layer in value] if isinstance(value, list) else func(value)
     return changed
+
+# %% ../nbs/24_vlm.ipynb #24-positions
+def position_arguments(
+    core,  # A model without its head
+) -> set:
+    "Names of what positions are made from, beside ids and masks; empty for a model that just counts its tokens"
+    find_positions = getattr(core, 'get_rope_index', None)
+    return set(inspect.signature(find_positions).parameters) if find_positions else set()
 
 # %% ../nbs/24_vlm.ipynb #24-vlm-look
 @patch
@@ -277,8 +287,8 @@ def look(
 ) -> Look:
     "What the model keeps of one shot, on the CPU"
     shot = self.prompts.shot(frames, times)
-    places = set(getattr(inspect.signature(getattr(self.core, 'get_rope_index', len)), 'parameters'))
-    positions = {name: value for name, value in shot.tensors.items() if name in places & self.takes}
+    needed = position_arguments(self.core) & self.takes
+    positions = {name: value for name, value in shot.tensors.items() if name in needed}
     size = tuple(frames.shape[:3])
     if not self.frozen:
         return Look(shot.texts, positions, size, pixels=dict(shot.tensors))
@@ -413,7 +423,7 @@ def generate(
         do_sample=False,
         eos_token_id=self.ends,
         pad_token_id=self.pad,
-        suppress_tokens=sorted(self.places),
+        suppress_tokens=self.suppressed,
     )
     out = self.model.generate(**batch, generation_config=settings)
     answers = []
@@ -498,41 +508,54 @@ def native_logits(
 def _differ(first, second):  # Relative difference
     return ((first - second).norm() / second.norm().clamp(min=1e-6)).item()
 
-# %% ../nbs/24_vlm.ipynb #24-selftest
+# %% ../nbs/24_vlm.ipynb #24-test-one
 @patch
-def self_test(self: Vlm):
-    "`ValueError` in one line if this model cannot be used here"
-    exact = 1e-3 if self.dtype == torch.float32 else 0.1
-    times = np.array([0.5, 1.5])
-    frames = [_noise(2, seed, self.width) for seed in (0, 1)]
-    first, second = (self.look(shot, times) for shot in frames)
-    single = self.look(frames[0][:1], times[:1])
-    self.n_deepstack = len((first.features or {}).get('deepstack_features', ()))
+def _test_one_shot(self: Vlm, exact, times, frames, looks):  # Is a look what the model itself makes of the shot?
     asked = _asked(0, _QUESTION)
-    row = self.encode(asked, [first])
     ids, expected = self.native_logits(frames[0], times, _QUESTION)
-    if row.input_ids != ids:
-        raise ValueError(f"{self.name}: its own processor makes another prompt of the same shot and words")
-    alone = self.last_logits([(asked, [first])])
-    if not torch.isfinite(alone).all():
-        raise ValueError(f"{self.name}: its answer to noise is not a number")
-    if _differ(alone, expected) > exact:
-        raise ValueError(f"{self.name}: kept features do not stand for the pixels")
-    if torch.equal(self.last_logits([(asked, [second])]), alone):
-        raise ValueError(f"{self.name}: another video does not change what it says")
+    if self.encode(asked, looks[:1]).input_ids != ids:
+        raise ValueError("its own processor makes another prompt of the same shot and words")
+    logits = self.last_logits([(asked, looks[:1])])
+    if not torch.isfinite(logits).all():
+        raise ValueError("what it makes of noise is not a number")
+    if _differ(logits, expected) > exact:
+        raise ValueError("kept features do not stand for the pixels")
+    if torch.equal(self.last_logits([(asked, looks[1:])]), logits):
+        raise ValueError("another video does not change what it says")
+
+# %% ../nbs/24_vlm.ipynb #24-test-many
+@patch
+def _test_many_shots(self: Vlm, exact, looks, single):  # Does a batch give what single records give, in order?
+    asked = _asked(0, _QUESTION)
     both = _asked(0, '\nThen he says: no.\n', 1, _QUESTION)
-    in_order = self.last_logits([(both, [first, second])])
-    if torch.equal(self.last_logits([(both, [second, first])]), in_order):
-        raise ValueError(f"{self.name}: the order of two shots does not change what it says")
-    one = self.last_logits([(asked, [single])])
-    words = self.last_logits([(_asked(_QUESTION), [])])
-    rows = [(both, [first, second]), (asked, [single]), (_asked(_QUESTION), []), (asked, [first])]
-    if _differ(self.last_logits(rows), torch.cat([in_order, one, words, alone])) > exact:
-        raise ValueError(f"{self.name}: a batch does not give what single records give")
-    labels = self.encode(_asked(0, _QUESTION, answer='A ball.'), [first]).labels
+    rows = [(both, looks), (asked, [single]), (_asked(_QUESTION), []), (asked, looks[:1])]
+    alone = torch.cat([self.last_logits([row]) for row in rows])
+    if torch.equal(self.last_logits([(both, looks[::-1])]), alone[:1]):
+        raise ValueError("the order of two shots does not change what it says")
+    if _differ(self.last_logits(rows), alone) > exact:
+        raise ValueError("a batch does not give what single records give")
+
+# %% ../nbs/24_vlm.ipynb #24-test-labels
+@patch
+def _test_labels(self: Vlm, looks):  # Is what it would learn an answer and its end?
+    labels = self.encode(_asked(0, _QUESTION, answer='A ball.'), looks).labels
     learnt = [label for label in labels if label != -100]
     if self.tokenizer.decode(learnt[:-1]).strip() != 'A ball.' or learnt[-1] not in self.ends:
-        raise ValueError(f"{self.name}: what it would learn is not the answer and its end")
+        raise ValueError("what it would learn is not the answer and its end")
+
+# %% ../nbs/24_vlm.ipynb #24-selftest
+@patch
+def self_test(
+    self: Vlm,
+):
+    "`ValueError` in one line if this model cannot be used here; takes about a second"
+    exact = 1e-3 if self.dtype == torch.float32 else 0.1  # half precision rounds, and another batch rounds otherwise
+    times = np.array([0.5, 1.5])
+    frames = [_noise(2, seed, self.width) for seed in (0, 1)]
+    looks = [self.look(shot, times) for shot in frames]
+    self._test_one_shot(exact, times, frames, looks)
+    self._test_many_shots(exact, looks, self.look(frames[0][:1], times[:1]))
+    self._test_labels(looks)
 
 # %% ../nbs/24_vlm.ipynb #24-loaded
 def check_loaded(
