@@ -31,7 +31,7 @@ from .errors import blaming_file, one_line_reason
 from .hub import model_fingerprint, stored_bytes, weight_files
 from .jobs import run_supervised
 from .text import read_json
-from .visual_prompts import VisualPrompts, call_processor, safe_prompts, shot_tokens
+from .visual_prompts import USUAL_SHAPES, VisualPrompts, call_processor, fit_size, safe_prompts, shot_tokens
 
 # %% ../nbs/24_vlm.ipynb #24-config
 def check_task(
@@ -321,16 +321,15 @@ def look_bytes(
     n_frames: int,  # Of one shot
 ) -> int:
     "Bytes that a look takes in memory, at most"
-    frames = np.zeros((n_frames, self.width, self.width, 3), np.uint8)
-    shot = self.prompts.shot(frames, 100 + np.arange(n_frames))
-    bytes_of_text = sum(map(len, shot.texts))
-    if not self.frozen:
-        return bytes_of_text + sum(tensor.numel() * tensor.element_size() for tensor in shot.tensors.values())
-    ids = self.tokenizer(''.join(shot.texts), add_special_tokens=False, verbose=False)['input_ids']
-    n_features = sum(token in self.places for token in ids)
-    layers = 1 + self.n_deepstack
-    width = self.core.get_input_embeddings().weight.shape[1]
-    return bytes_of_text + n_features * width * layers * self.dtype.itemsize + 4096
+    if self.frozen:
+        row_bytes = self.core.get_input_embeddings().weight.shape[1] * self.dtype.itemsize
+        return self.shot_tokens(n_frames) * row_bytes * (1 + self.n_deepstack) + 4096
+    sizes = []
+    for shape in USUAL_SHAPES:
+        width, height = fit_size(shape, self.width)
+        shot = self.prompts.shot(np.zeros((n_frames, height, width, 3), np.uint8), np.arange(n_frames))
+        sizes.append(sum(tensor.nbytes for tensor in shot.tensors.values()))
+    return max(sizes) + 4096
 
 # %% ../nbs/24_vlm.ipynb #24-encode
 @patch
