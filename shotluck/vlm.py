@@ -31,7 +31,15 @@ from .errors import blaming_file, one_line_reason
 from .hub import model_fingerprint, stored_bytes, weight_files
 from .jobs import run_supervised
 from .text import read_json
-from .visual_prompts import USUAL_SHAPES, VisualPrompts, call_processor, fit_size, safe_prompts, shot_tokens
+from shotluck.visual_prompts import (
+    USUAL_SHAPES,
+    VisualPrompts,
+    call_processor,
+    fit_size,
+    quiet_transformers,
+    safe_prompts,
+    shot_tokens,
+)
 
 # %% ../nbs/24_vlm.ipynb #24-config
 def check_task(
@@ -59,8 +67,8 @@ class ModelFacts(NamedTuple):
 
 
 def _model_facts(folder):  # In a worker
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with torch.device('meta'):
+    with quiet_transformers(), torch.device('meta'):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = AutoModelForImageTextToText.from_config(config)
     text = config.get_text_config()
     settings = read_json(Path(folder) / 'generation_config.json', missing={})
@@ -590,7 +598,7 @@ def load_vlm(
     facts = model_facts(folder)
     check_weights(folder, facts, dtype, device)
     prompts = safe_prompts(folder, facts.ends, width)
-    with blaming_file(folder, 'cannot be loaded'), quiet_loading():
+    with blaming_file(folder, 'cannot be loaded'), quiet_loading(), quiet_transformers():
         model, info = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -606,6 +614,6 @@ def load_vlm(
         raise ValueError(f"{folder}: {type(model).__name__} takes no kept features (mm_encoder_outputs)")
     model = model.to(device).eval()
     vlm = Vlm(model, prompts, facts, name or str(folder), frames, frozen, model_fingerprint(folder))
-    with blaming_file(vlm.name, 'cannot be used here'):
+    with blaming_file(vlm.name, 'cannot be used here'), quiet_transformers():
         vlm.self_test()
     return vlm
