@@ -16,6 +16,12 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ]; then
             "$VENV/bin/python" -m pip install -q -c constraints.txt torch
     fi
     "$VENV/bin/python" -m pip install -q -c constraints.txt -e '.[dev]'
+    # torchvision without its dependencies: pip would take another torch for it. The CPU build belongs to the CPU build of
+    # torch; where that index cannot be reached, pip's own is mended when it is imported (shotluck.torchvision_mend).
+    torchvision=$(grep '^torchvision==' constraints.txt)
+    "$VENV/bin/python" -m pip install -q --no-deps --retries 1 --timeout 15 --index-url https://download.pytorch.org/whl/cpu "$torchvision" 2>/dev/null ||
+        "$VENV/bin/python" -m pip install -q --no-deps "$torchvision"
+    "$VENV/bin/python" -m pip install -q --no-deps "$(grep '^num2words==' constraints.txt)" docopt
     echo "$want" > "$stamp"
 fi
 export PATH="$PWD/$VENV/bin:$PATH" HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore
