@@ -28,7 +28,7 @@ from anyio.from_thread import start_blocking_portal
 from fastcore.basics import patch
 from PIL import Image
 
-from .captioner import Answer, Captioner, Plan
+from .captioner import Answer, Captioner
 from .conversations import one_line_text
 from .errors import one_line_reason
 from .plan import TooLong
@@ -68,6 +68,8 @@ def parse_address(
     "The parts of an address; `EndpointError` if it is none, or if it holds a key or the name of a user"
     wanted = 'an address such as http://host:8000/v1#model was expected'
     try:
+        if re.search(r'[\s\x00-\x1f\x7f]', name):
+            raise ValueError('white space')
         parts = urlsplit(name)
         host = parts.hostname or ''
         httpx2.URL(parts._replace(fragment='').geturl())
@@ -156,6 +158,10 @@ class _TryAgain(Exception):
         self.pause = pause
         self.spoke = spoke
 
+
+class _OtherField(_TryAgain):
+    "The server wants the limit of tokens as `max_completion_tokens`, as OpenAI's newer models do"
+
 # %% ../nbs/25_endpoint.ipynb #25-asked_pause
 LONGEST_PAUSE = 60  # seconds between two tries, whatever the server asks for
 LONGEST_REQUEST = 3600  # seconds; a server that asks for more is not waited for
@@ -223,10 +229,6 @@ def _check_status(reply, field):  # Raise what a reply with an error means; `fie
     if field == 'max_tokens' and 'max_completion_tokens' in told:
         raise _OtherField(told, 0)
     raise RecordRefused(told)
-
-
-class _OtherField(_TryAgain):
-    "The server wants the limit of tokens as `max_completion_tokens`, as OpenAI's newer models do"
 
 # %% ../nbs/25_endpoint.ipynb #25-without_thoughts
 def without_thoughts(
@@ -321,6 +323,9 @@ def _client(endpoint):  # For one event loop; it follows no redirect
     )
 
 # %% ../nbs/25_endpoint.ipynb #25-Session
+MOST_LOST = 3  # requests in a row without an answer, after which a server that still replies is given up
+
+
 class _Session:
     "Requests over the connections of one client; use its methods in the client's event loop"
 
@@ -384,9 +389,6 @@ class _Session:
         tries = 'one try' if self.tries == 1 else f'{self.tries} tries'
         raise kind(f"no answer in {tries}, at last because {last}")
 
-
-MOST_LOST = 3  # requests in a row without an answer, after which a server that still replies is given up
-
 # %% ../nbs/25_endpoint.ipynb #25-class
 class Endpoint(Captioner):
     "A model behind an address with the OpenAI interface"
@@ -422,7 +424,7 @@ class Endpoint(Captioner):
         self._check()
 
     def _check(self):  # `EndpointError` for settings that cannot be
-        for name in ('timeout', 'tries', 'parallel', 'width', 'context', 'frame_tokens'):
+        for name in ('timeout', 'tries', 'parallel', 'width', 'context', 'frame_tokens', 'wait'):
             if not 0 < getattr(self, name) < 1e9:
                 raise EndpointError(f"{name}: a number above 0 was expected, got {getattr(self, name)}")
         ours = {'model', 'messages', 'stream', 'n', 'max_tokens', 'max_completion_tokens', 'logprobs'}
@@ -514,7 +516,7 @@ def look_bytes(
 
 # %% ../nbs/25_endpoint.ipynb #25-body
 @patch
-def body(
+def request_body(
     self: Endpoint,
     parts: list,  # Of a plan
     looks: list,  # `ShotPictures` of each shot
@@ -584,7 +586,7 @@ async def _ask(
 ):  # `_Said`; an `EndpointError` or `TooLong` of one line
     async def attempt():
         field = self.token_field
-        reply = await session.read('POST', '/chat/completions', self.body(parts, looks, max_tokens, **more))
+        reply = await session.read('POST', '/chat/completions', self.request_body(parts, looks, max_tokens, **more))
         try:
             _check_status(reply, field)
         except _OtherField:
@@ -730,13 +732,14 @@ def self_test(
     noises = [self.look(rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8)) for _ in range(2)]
     plains = [self.look(np.full((1, side, side, 3), colour, np.uint8)) for colour in ([255, 0, 0], [0, 0, 255])]
     asks = ['\nWhat does this picture show?', '\nWhich colour fills this picture? Answer with one word.']
-    told = []
+    verdicts = []
     for (one, other), ask in zip((noises, plains), asks):
         first, second, again = (self._say_now([0, ask], [look], 24) for look in (one, other, one))
-        told.append(_tells_apart(first, second, again))
-        if told[-1]:
+        verdicts.append(_tells_apart(first, second, again))
+        if verdicts[-1]:
             return []
-    if False in told or first.answer == second.answer == again.answer and first.answer.text and first.answer.ended:
+    colour, same = first.answer, first.answer == second.answer == again.answer  # of the plain pictures
+    if False in verdicts or same and colour.ended and colour.text:
         raise EndpointError(
             f"{self.address.url}: {self.model} does not look at pictures: it says the same of two that have nothing in"
             " common; serve a model that takes images"
