@@ -753,9 +753,9 @@ def self_test(
 def key(
     self: Endpoint,
 ) -> list:
-    "Address, model, what the server says it is, and settings; the server is asked if it has not been yet"
+    "Address, model, what the server says it is, and settings; a server that has not answered yet is asked a word"
     if self.source is None:
-        self.self_test()
+        self.self_test(pictures=False)
     settings = to_json(dict(sorted(self.settings.items())))
     look = f"{'video' if self.video_url else 'pictures'} of {self.width}, JPEG 90"
     return ['endpoint 1', self.address.url, self.model, *self.source, look, settings]
