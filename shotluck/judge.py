@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .captioner import Answer, Captioner, Plan
+from .captioner import Captioner, Plan
 from .files import Journal, atomic_write, write_json
 from .metrics import bca_interval
 from .predict import other_videos
@@ -87,19 +87,23 @@ def _key_of(judge_key, prompt, max_tokens):  # Names what was asked of whom
 
 def _answers_to(judge, asks, prompts, journal, max_tokens, batch):  # Text or error of each prompt, through the journal
     keys = [_key_of(judge.key(), prompt, max_tokens) for prompt in prompts]
-    left = [i for i, key in enumerate(keys) if key not in journal]
+    left = {}  # key -> number of the first prompt that has it
+    for i, key in enumerate(keys):
+        if key not in journal:
+            left.setdefault(key, i)
+    places = list(left.items())
     errors = {}
 
     def keep(place, answer):
-        i = left[place]
-        if isinstance(answer, Answer):
-            said = dict(text=answer.text, ended=answer.ended)
-            journal.add(dict(id=keys[i], about=asks[i].name, judge=judge.name, prompt=prompts[i], **said))
-        else:
-            errors[i] = answer
+        key, i = places[place]
+        if isinstance(answer, Exception):
+            errors[key] = answer
+            return
+        said = dict(text=answer.text, ended=answer.ended)
+        journal.add(dict(id=key, about=asks[i].name, judge=judge.name, prompt=prompts[i], **said))
 
-    _generate_all(judge, [prompts[i] for i in left], max_tokens, batch, keep)
-    return [errors.get(i) or journal[key]['text'] for i, key in enumerate(keys)]
+    _generate_all(judge, [prompts[i] for i in left.values()], max_tokens, batch, keep)
+    return [errors.get(key) or journal[key]['text'] for key in keys]
 
 # %% ../nbs/43_judge.ipynb #43-ask_judge
 def ask_judge(
@@ -174,9 +178,9 @@ def _interval(shares, which, draws, seed, minus=None):  # (value, low, high): M 
 
 # %% ../nbs/43_judge.ipynb #43-questions
 MAKE_QUESTIONS = (
-    'Below is the reference description of a video. Write at most {n} short questions about details that it states: who,'
-    ' what, where, colours, numbers, movements, the order of events. Give each with its answer in a few words. Ask only'
-    ' what the reference answers. No question may give away its own answer or that of another.\n'
+    'Below is the reference description of a video. Write at most {n} short questions about details that it states:'
+    ' who, what, where, colours, numbers, movements, the order of events. Give each with its answer in a few words. Ask'
+    ' only what the reference answers. No question may give away its own answer or that of another.\n'
     'Answer with one JSON object: {{"questions": [{{"question": "…", "answer": "…"}}]}}'
 )
 
@@ -218,8 +222,8 @@ def questions_about(
 
 # %% ../nbs/43_judge.ipynb #43-answers
 ANSWER_QUESTIONS = (
-    'Below are the caption of a video and questions about the video. Answer each question in a few words from the caption'
-    ' alone. Do not guess: answer "not said" to what the caption does not tell.\n'
+    'Below are the caption of a video and questions about the video. Answer each question in a few words from the'
+    ' caption alone. Do not guess: answer "not said" to what the caption does not tell.\n'
     'Answer with one JSON object: {"answers": ["…"]}, an answer for each question, in their order'
 )
 
@@ -255,8 +259,8 @@ def answers_from(
 
 # %% ../nbs/43_judge.ipynb #43-grades
 GRADE_ANSWERS = (
-    'Below are questions about a video, each with the right answer and with the answer that somebody gave. For each, say'
-    ' whether the given answer means the same as the right one, in whatever words, and how well it matches: a whole'
+    'Below are questions about a video, each with the right answer and with the answer that somebody gave. For each,'
+    ' say whether the given answer means the same as the right one, in whatever words, and how well it matches: a whole'
     ' number from 0 (not at all, or "not said") to 5 (entirely).\n'
     'Answer with one JSON object: {"grades": [{"right": true, "score": 5}]}, one for each question, in their order'
 )
@@ -357,10 +361,12 @@ class Judgement(NamedTuple):
 
 # %% ../nbs/43_judge.ipynb #43-table
 def _common(one, other):  # Two `Shares` over the records that both have, in one order
-    ids = [id for id in one.ids if id in set(other.ids)]
+    known = set(other.ids)
+    ids = [id for id in one.ids if id in known]
 
     def part(shares):
-        places = [shares.ids.index(id) for id in ids]
+        place_of = {id: i for i, id in enumerate(shares.ids)}
+        places = [place_of[id] for id in ids]
         return Shares(shares.names, ids, shares.counted[places], shares.of[places, 0])
 
     return part(one), part(other)
@@ -399,7 +405,7 @@ def _notes(table, failed, rows):  # What must be known to read the numbers
         elif name in accuracy and accuracy[name] > 0.3:
             notes.append(f'{accuracy[name]:.0%} of the answers are right with {name}: they are guessed or given away')
     if "another video's caption" not in accuracy:
-        notes.append('all records are of one video, so no other caption could be tried')
+        notes.append('the judge was tried on one video only, so without the caption of another')
     if failed:
         notes.append(f"{len(failed)} answers of the judge could not be used, such as {next(iter(failed.values()))}")
     return notes
@@ -440,7 +446,7 @@ def detail_accuracy(
 PREFER = (
     'Below are the reference description of a video and two captions of it. Which caption tells more of what the'
     ' reference states, and less that contradicts it? Length and style do not count.\n'
-    'Answer with one JSON object: {"better": 1} for the first, {"better": 2} for the second, {"better": 0} if neither is'
+    'Answer with one JSON object: {"better": 1} for the first, {"better": 2} for the second, {"better": 0} if neither'
 )
 
 
