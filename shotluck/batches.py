@@ -6,6 +6,9 @@
 __all__ = ['concatenate', 'Sample', 'RecordData', 'Batcher', 'Order', 'readable_batch', 'check_learnable']
 
 # %% ../nbs/30_batches.ipynb #30-batches-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import hashlib
 from pathlib import Path
 from typing import NamedTuple

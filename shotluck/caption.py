@@ -146,6 +146,15 @@ def _how_made(captioner, cfg, shots_from, speech_from):  # The meta data of a st
     return {k: v for k, v in meta.items() if v != ''}
 
 
+def _faults(info, path, before):  # What is wrong with a film; `before`: the state of its file when it was opened
+    if info.truncated:
+        yield f'{TRUNCATED.capitalize()}.'
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        end = timecode(info.duration, full=False)
+        yield f'The file changed while it was read; this describes its first {end}.'
+
+
 def _part_summaries(records, texts):  # Of a long video: what the first level of summaries says of its parts
     parts = []
     for record in records:
@@ -262,15 +271,9 @@ def caption_video(
         caption = texts.get(f'v/caption/{i}', '')
         captioned.append(CaptionedShot(i, start, end, t0, t1, said, caption, key.jpeg, key.frame))
     summary = texts.get('v/summary', captioned[0].caption if len(shots) == 1 else '')
-    notes = [note or (NANO_NOTE if is_nano(captioner) else '')]
-    if info.truncated:
-        notes.append(f'{TRUNCATED.capitalize()}.')
+    notes = [note or (NANO_NOTE if is_nano(captioner) else ''), *_faults(info, path, before)]
     if summary is None:
         notes.append(f'There is no summary: {len(shots)} shots do not fit the model at once.')
-    after = path.stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        end = timecode(info.duration, full=False)
-        notes.append(f'The file changed while it was read; this describes its first {end}.')
     return Storyboard(
         path,
         captioned,

@@ -124,9 +124,11 @@ class Captioner:
         self,
         rows: list,  # [(plan, [look of each shot]), …], at least one
         max_tokens: int,  # Of each answer
-        on_answer=None,  # If not `batched`: called with the number of a row and its `Answer` as soon as it is there
-    ) -> list:  # of `Answer`, in the order of the rows; a `ValueError` in the place of one that cannot be had
-        "Greedy answers"
+    ) -> list:  # of `Answer`, in the order of the rows
+        """Greedy answers
+
+        If not `batched` it also takes `on_answer`, called with the number of a row and its `Answer` as soon as it is
+        there, and `errors='return'`, which puts a `ValueError` in the place of an answer that cannot be had."""
         raise NotImplementedError
 
 # %% ../nbs/22_captioner.ipynb #22c-plan-words
@@ -153,7 +155,7 @@ def plan_by_counting(
     seconds: float = 0,  # Length of the video; 0: not known
     rng=None,  # numpy Generator: each frame anywhere in its part of the shot; None: in its middle
 ) -> Plan:
-    "What fits of a record: fewer frames first, then less speech; `TooLong` if one frame a shot and no speech is too much"
+    "What fits of a record: fewer frames first, then less speech; `TooLong` if one frame a shot and no speech do not fit"
     shots = record['shots'] if show else []
     target = captioner.plain(record['conversations'][1]['value']) if answer else None
     said = [one_line_text(text) for text in record['asr']]

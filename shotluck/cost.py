@@ -7,6 +7,9 @@ __all__ = ['SIGLIP', 'SIZES', 'KEEPS', 'BYTES', 'load_config', 'parameters', 'La
            'describe', 'describe_text']
 
 # %% ../nbs/29_cost.ipynb #29-cost-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 from typing import NamedTuple
 
 import torch

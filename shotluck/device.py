@@ -6,6 +6,9 @@
 __all__ = ['pick_device', 'pick_dtype', 'attention_for', 'quiet_loading', 'keeps_state']
 
 # %% ../nbs/22_device.ipynb #22-device-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import os
 import random
 import sys

@@ -9,6 +9,9 @@ __all__ = ['MAY_CHANGE', 'linear_layers', 'add_lora', 'quantize', 'train_tower',
            'write_metrics', 'save_finished', 'finetune', 'print_estimate', 'finetune_and_report', 'FinetuneCfg']
 
 # %% ../nbs/32_finetune.ipynb #32-finetune-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import os
 import shutil
 import sys

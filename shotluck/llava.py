@@ -9,6 +9,9 @@ __all__ = ['MOST', 'pool_tokens', 'make_config', 'patches_per_side', 'tokens_per
            'check_architecture', 'is_matrix']
 
 # %% ../nbs/22_llava.ipynb #22-llava-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import math
 from copy import deepcopy
 from pathlib import Path

@@ -101,7 +101,6 @@ class LlavaCaptioner(Captioner):
         self,
         rows: list,  # [(`Encoded`, [features of each shot]), …], at least one
         max_tokens: int,  # Of each answer
-        on_answer=None,  # Not used: the answers of a batch come together
     ) -> list:  # of `Answer`, in the order of the rows
         "Greedy answers"
         padded = collate([encoded for encoded, _ in rows], self.tokenizer.pad_token_id, left=True)

@@ -7,6 +7,9 @@ __all__ = ['QUESTIONS', 'make_tokenizer', 'make_nano', 'stills', 'lessons', 'tra
            'train_words', 'caption_stills', 'still_accuracy', 'pretrain']
 
 # %% ../nbs/33_nano.ipynb #33-nano-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import hashlib
 import itertools
 import math

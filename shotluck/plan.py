@@ -7,6 +7,9 @@ __all__ = ['SYSTEM', 'TEMPLATES', 'NANO_TEMPLATE', 'apply_template', 'check_temp
            'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'encode', 'collate']
 
 # %% ../nbs/21_plan.ipynb #21-plan-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import re
 from bisect import bisect_right
 from functools import lru_cache, partial

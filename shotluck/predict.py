@@ -274,7 +274,7 @@ def answer_batch(
     batch: list,  # of `ModelInput` of one task, at least one
     bank,  # `FrameBank` or `LookBank` that has their frames
     max_tokens: int,  # Of each answer
-    on_answer=None,  # Called with a `ModelInput` and its `Answer` as soon as it is there, if they do not come together
+    on_answer=None,  # Called with a `ModelInput` and its `Answer` as soon as it is there, if they come one by one
 ) -> list:  # of `Answer`, in the order of the batch; an error in the place of what the captioner refused
     "Greedy answers to one batch"
     rows = [(item.plan, bank.looks(item.video, item.shots)) for item in batch]
@@ -282,7 +282,9 @@ def answer_batch(
     def hand_on(i, answer):
         on_answer(batch[i], answer)
 
-    return captioner.generate(rows, max_tokens, hand_on if on_answer else None)
+    if captioner.batched:
+        return captioner.generate(rows, max_tokens)
+    return captioner.generate(rows, max_tokens, on_answer=hand_on, errors='return')
 
 # %% ../nbs/28_predict.ipynb #28-read_answers
 def read_answers(
@@ -330,8 +332,7 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
         if not self.captioner.batched:  # answers do not depend on what is asked beside them
             batch = [item for item in batch if item.plan.id not in self.answers]
         if batch:
-            on_answer = None if self.captioner.batched else self.keep
-            got = answer_batch(self.captioner, batch, self.bank, self.cfg.length(batch[0].task), on_answer)
+            got = answer_batch(self.captioner, batch, self.bank, self.cfg.length(batch[0].task), self.keep)
             for item, answer in zip(batch, got):
                 self.keep(item, answer)
 

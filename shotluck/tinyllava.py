@@ -7,6 +7,9 @@ __all__ = ['FAMILIES', 'LANGUAGE', 'TOWER', 'STALE', 'is_tinyllava', 'load_token
            'map_weights', 'load_tinyllava']
 
 # %% ../nbs/23_tinyllava.ipynb #23-tinyllava-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import re
 import zipfile
 from pathlib import Path

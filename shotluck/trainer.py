@@ -8,6 +8,9 @@ __all__ = ['EMPTY_STEPS', 'part_of_parameter', 'make_optimizer', 'autocast', 'ch
            'sample_records', 'validate', 'validation_page']
 
 # %% ../nbs/31_trainer.ipynb #31-trainer-imports
+from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import json
 import math
 import os
