@@ -373,14 +373,6 @@ def _once(func):  # `func` without arguments, called at its first use; what goes
     return call
 
 
-def _announced(captioner, why_none):  # What `captioner_for` gives, after what a user should know of it was said
-    if why_none:
-        tqdm.write(why_none)
-    if captioner.leaves_machine:
-        tqdm.write(f'Frames and speech leave this machine: they are sent to {captioner.name}.')
-    return captioner, why_none
-
-
 @contextmanager
 def _noting_failure(
     video, failed
@@ -404,7 +396,7 @@ def caption_files(
     cfg,  # `CaptionCfg`
 ) -> tuple:  # (files that are there now, one line for each video that failed, videos that were finished before)
     "Caption many videos; one that fails costs the others nothing. `ValueError` if the model cannot be loaded"
-    load = _once(lambda: _announced(*captioner_for(cfg.model, cfg)))
+    load = _once(lambda: captioner_for(cfg.model, cfg))
     made = _once(lambda: model_key(cfg.model))
     videos = videos_in(paths)
     names = result_names(videos, out)
