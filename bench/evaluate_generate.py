@@ -78,10 +78,10 @@ def main(
         disk=lambda: predict(m, recs, raw / 'videos', stored),
         cold=lambda: predict(m, recs, raw / 'videos', cfg),
         with_controls=with_controls,
-        one_by_one=lambda: one_by_one(m, tok, recs, raw / 'videos', cfg),
+        one_by_one=lambda: one_by_one(m.model, m.tokenizer, recs, raw / 'videos', cfg),
     )
     texts, secs = {}, {k: [] for k in sides}
-    one_by_one(m, tok, recs[:2], raw / 'videos', cfg)  # warm up
+    one_by_one(m.model, m.tokenizer, recs[:2], raw / 'videos', cfg)  # warm up
     for _ in range(repeats):
         for k, f in sides.items():
             start = time.perf_counter()

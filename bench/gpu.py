@@ -252,7 +252,10 @@ def synchronizations(at):
     counted('ten steps', lambda: finetune(FinetuneCfg(**settings, quiet=True)))
     model, tokenizer = load_model('nano', device=at.device)
     records = read_jsonl(data / 'records' / 'test.jsonl')
-    counted('answers', lambda: predict(LlavaCaptioner(model, tokenizer), records, data / 'raw/videos', EvaluateCfg(quiet=True)))
+    counted(
+        'answers',
+        lambda: predict(LlavaCaptioner(model, tokenizer), records, data / 'raw/videos', EvaluateCfg(quiet=True)),
+    )
     return found
 
 

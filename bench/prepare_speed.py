@@ -16,7 +16,7 @@ import decord
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from shotluck import video
+import shotluck.probe
 from shotluck.files import ffmpeg_exe, write_json
 from shotluck.split import split, write_clips
 from shotluck.video import _fit, _pad, probe, read_frames, sample_idxs, write_video
@@ -133,7 +133,7 @@ if __name__ == '__main__':
         return {k: read_frames(c, sample_idxs([(0, probe(c).frames)], 16)[0], 384) for k, c in clips.items()}
 
     def fresh():
-        video._probe.cache_clear()
+        shotluck.probe._probe.cache_clear()
 
     def ours_prepare():
         fresh()

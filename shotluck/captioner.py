@@ -155,7 +155,7 @@ def plan_by_counting(
     seconds: float = 0,  # Length of the video; 0: not known
     rng=None,  # numpy Generator: each frame anywhere in its part of the shot; None: in its middle
 ) -> Plan:
-    "What fits of a record: fewer frames first, then less speech; `TooLong` if one frame a shot and no speech do not fit"
+    "What fits of a record: fewer frames first, then less speech; `TooLong` if one frame a shot alone does not fit"
     shots = record['shots'] if show else []
     target = captioner.plain(record['conversations'][1]['value']) if answer else None
     said = [one_line_text(text) for text in record['asr']]

@@ -25,7 +25,7 @@ from shotluck.probe import (
     BITEXACT,  # noqa: F401  # this one, and others below, are in `_all_`
     EXACT,  # noqa: F401
     VideoInfo,  # noqa: F401
-    _probe,  # noqa: F401  # its cache is emptied by tests and benches that time the first look at a file
+    decode_packets,
     film_stream,
     frame_pts,
     is_video,  # noqa: F401
@@ -34,7 +34,6 @@ from shotluck.probe import (
     sound_stream,
     write_video,  # noqa: F401
 )
-from .probe import decode_packets as _frames  # by this name the test of `caption_video` counts frames
 
 # %% ../nbs/04_video.ipynb #04-video-all
 # What is known of a video is imported from here too, as outsiders know this module
@@ -105,7 +104,7 @@ def _decode(path, info, *sizes, how=BICUBIC):
         packets = read_packets(container, film, film, sound_stream(container))
         base = float(film.time_base)
         try:
-            for k, frame in enumerate(_frames(packets, film, strict=not info.decoded)):
+            for k, frame in enumerate(decode_packets(packets, film, strict=not info.decoded)):
                 in_place = info.decoded or abs((frame_pts(frame) or 0) * base - info.start - info.times[k]) < 1e-6
                 if not in_place:
                     raise VideoError(f"{path}: frame {k} cannot be decoded")
@@ -176,7 +175,9 @@ def check_frames(
         film = film_stream(path, container)
         film.codec_context.options = dict(err_detect='explode')  # an error in a picture is an error
         try:
-            for frame in _frames(read_packets(container, film, film, sound_stream(container)), film, strict=True):
+            for frame in decode_packets(
+                read_packets(container, film, film, sound_stream(container)), film, strict=True
+            ):
                 if frame.is_corrupt:
                     raise VideoError(f"{path}: frame {n_frames} is damaged")
                 n_frames += 1
@@ -214,7 +215,7 @@ def _sound_parts(path, info, rate):
     with open_video(path) as container:
         film = film_stream(path, container)
         sound = container.streams[info.sound]
-        for frame in _frames(read_packets(container, sound, film, sound), sound, strict=False):
+        for frame in decode_packets(read_packets(container, sound, film, sound), sound, strict=False):
             second = None if frame.pts is None else float(frame.pts * sound.time_base) - info.start
             for piece in resampler.resample(frame):
                 yield second, piece.to_ndarray()[0]
