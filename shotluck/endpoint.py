@@ -563,10 +563,7 @@ def plain(
     text: str,  # From data
 ) -> str:
     "The text on one line; what may be a special token of the server's model becomes words"
-    text = one_line_text(text)
-    while _SPECIAL.search(text):
-        text = _SPECIAL.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', text)
-    return text
+    return _SPECIAL.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', one_line_text(text))
 
 # %% ../nbs/25_endpoint.ipynb #25-count_tokens
 @patch
