@@ -379,8 +379,8 @@ def _once(func):  # `func` without arguments, called at its first use; what goes
 def _announced(captioner, why_none):  # What `captioner_for` gives, after what a user should know of it was said
     if why_none:
         tqdm.write(why_none)
-    if captioner.leaves_machine:
-        tqdm.write(f'Frames and speech leave this machine: they are sent to {captioner.name}.')
+    if captioner.warning:
+        tqdm.write(captioner.warning)
     return captioner, why_none
 
 

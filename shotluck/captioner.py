@@ -59,7 +59,7 @@ class Captioner:
     batched = (
         True  # Does `generate` take only `batch` records at a time? Else it takes any number, and sees to that itself
     )
-    leaves_machine = False  # Do frames leave this machine?
+    warning = ''  # What must be said before the first frame is looked at, such as that frames leave this machine
 
     def key(self) -> list:
         "Strings that name all that an answer depends on: weights, settings, versions of libraries"

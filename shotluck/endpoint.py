@@ -518,8 +518,14 @@ class Endpoint(Captioner):
     ):
         self.name = name
         self.address = parse_address(name)
-        self.timeout, self.tries, self.parallel, self.wait = timeout, tries, parallel, wait
-        self.width, self.frame_tokens, self.video_url, self.any_build = width, frame_tokens, video_url, any_build
+        self.timeout = timeout
+        self.tries = tries
+        self.parallel = parallel
+        self.wait = wait
+        self.width = width
+        self.frame_tokens = frame_tokens
+        self.video_url = video_url
+        self.any_build = any_build
         self.settings = settings
         self.asked_context = context
         self.context = context or 32768
@@ -563,10 +569,7 @@ def plain(
     text: str,  # From data
 ) -> str:
     "The text on one line; what may be a special token of the server's model becomes words"
-    text = one_line_text(text)
-    while _SPECIAL.search(text):
-        text = _SPECIAL.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', text)
-    return text
+    return _SPECIAL.sub(lambda match: f'{match[0][:-1]} {match[0][-1]}', one_line_text(text))
 
 # %% ../nbs/25_endpoint.ipynb #25-count_tokens
 @patch
@@ -847,7 +850,8 @@ def self_test(
         verdicts.append(_tells_apart(first, second, again))
         if verdicts[-1]:
             return []
-    colour, same = first.answer, first.answer == second.answer == again.answer  # of the plain pictures
+    colour = first.answer  # of the plain pictures
+    same = colour == second.answer == again.answer
     if False in verdicts or same and colour.ended and colour.text:
         raise EndpointError(
             f"{self.address.url}: {self.model} does not look at pictures: it says the same of two that have nothing in"

@@ -258,6 +258,8 @@ def load_for_rows(
 ) -> LoadedModel:
     "Load a model, with a bank if the features of all records take less than 2 GB"
     captioner = load_captioner(name, dtype=cfg.dtype, device=device)
+    if captioner.warning and process_rank()[0] == 0:
+        print(captioner.warning)
     if cfg.cache_dir and not captioner.per_frame:
         raise ValueError(f"cache_dir keeps what a model sees of single frames, {name} sees whole shots: leave it out")
     frames = sum(frame_budget(r, cfg.frames or captioner.frames) for r in records)
