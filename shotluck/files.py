@@ -35,6 +35,12 @@ def _tail(name):
     return tail
 
 # %% ../nbs/02_files.ipynb #00a-005-_named
+def _system_error(e):
+    "Number of the system's error in the text of a library written in Rust, which knows no `OSError`; 0 if none is there"
+    found = re.search(r'\(os error (\d+)\)', str(e))
+    return int(found[1]) if found else 0
+
+
 def _name_full_disk(e, path):
     "Put the name of the file that did not fit into an error of a full disk, which has none"
     if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and e.filename is None:
@@ -56,6 +62,10 @@ def atomic_write(
         os.replace(part, path)
     except OSError as e:
         _name_full_disk(e, path)
+        raise
+    except Exception as e:
+        if number := _system_error(e):
+            raise OSError(number, os.strerror(number), str(path)) from None
         raise
     finally:
         part.unlink(missing_ok=True)
