@@ -118,8 +118,8 @@ def acquire_lock(
     held = FileLock(lock, timeout=wait)
     try:
         while not held.is_locked:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # whoever had made the folder for nothing has just removed it
+            # it makes the folder; whoever had made it for nothing may just have removed it
+            with suppress(FileNotFoundError):
                 held.acquire()
     except Timeout:
         holder = ''
