@@ -128,7 +128,7 @@ def acquire_lock(
     held = FileLock(lock, timeout=wait)
     try:
         while not held.is_locked:
-            lock.parent.mkdir(parents=True, exist_ok=True)
+            lock.parent.mkdir(parents=True, exist_ok=True)  # filelock does so up to 4.2
             with suppress(FileNotFoundError):  # whoever had made the folder for nothing has just removed it
                 held.acquire()
     except Timeout:

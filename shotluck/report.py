@@ -271,7 +271,7 @@ class _Dot(NamedTuple):
 def _draw(ax, title, dots):  # The first dot on top; published ones hollow
     for y, dot in enumerate(dots[::-1]):
         if np.isfinite(dot.low):
-            ax.plot([dot.low, dot.high], [y, y], color='C0', lw=1.5)
+            ax.plot([dot.low, dot.high], [y, y], color='C0')
         ax.plot(dot.value, y, 'o', color='C0', mfc='white' if dot.published else 'C0')
     ax.set_yticks(range(len(dots)), [dot.name[-26:] for dot in dots[::-1]], fontsize=7)
     ax.set_title(title, fontsize=9)
