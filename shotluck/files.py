@@ -36,7 +36,7 @@ def _tail(name):
 
 # %% ../nbs/02_files.ipynb #00a-005-_named
 def _system_error(e):
-    "Number of the system's error in the text of a library written in Rust, which knows no `OSError`; 0 if none is there"
+    "Number of the system's error in the text of a library in Rust, which knows no `OSError`; 0 if there is none"
     found = re.search(r'\(os error (\d+)\)', str(e))
     return int(found[1]) if found else 0
 
