@@ -255,7 +255,7 @@ class EvaluateCfg:
 
     def __init__(
         self,
-        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint or adapter
+        model: str = 'nano',  # Preset, owner/name[@revision] on the hub, folder of a checkpoint or adapter, or a server: http://host:8000/v1#model
         data: str = 'data',  # Folder with records/<split>.jsonl
         videos: str = '',  # Folder of the videos; empty: raw/videos in `data`
         split: str = 'test',  # Records to predict: train, val, test
@@ -327,7 +327,7 @@ class CaptionCfg:
 
     def __init__(
         self,
-        model: str = '',  # Preset, owner/name[@revision] on the hub, or folder of a checkpoint; none: no captions; empty: smol if it can be had, else none
+        model: str = '',  # Preset, owner/name[@revision] on the hub, folder of a checkpoint, or a server: http://host:8000/v1#model; none: no captions; empty: smol if it can be had, else none
         shots: str = 'adaptive',  # adaptive: hard cuts; transnet: fades and dissolves too; every:5s: shots of equal length; or a CSV file with start,end
         speech: str = 'auto',  # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
         whisper: str = 'base',  # For --speech whisper: size of the model, or its folder

@@ -26,7 +26,7 @@ from .features import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
 from .hub import locate
 from .looks import LookBank
-from .model import load_captioner
+from .model import is_address, load_captioner
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
 from .report import compare, report
@@ -198,7 +198,8 @@ def model_rows(
                 raise
             notes.append(f'{e}; it is left out')
     for model in dict.fromkeys(row.model for row in rows.values()):
-        locate(model)
+        if not is_address(model):
+            locate(model)
     if any(row.cfg.control == 'other' for row in rows.values()):
         other_videos(records, cfg.seed)
     return rows, notes
