@@ -275,6 +275,9 @@ class EvaluateCfg:
         seed: int = 0,  # Of the controls and the bootstrap
         draws: int = 1000,  # Of the bootstrap
         limit: int = 0,  # Records at most; 0: all
+        judge: str = '',  # Server of a language model that judges the captions beside the scores: http://host:8000/v1#model
+        judge_questions: int = 8,  # That it makes of a reference, at most
+        judge_controls: int = 50,  # Records on which the judge itself is tried; 0: all
         device: str = 'auto',  # auto, cpu, cuda, mps
         dtype: str = 'auto',  # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
         workers: int = 0,  # Processes that decode ahead; 0: one for each core, -1: none
@@ -289,8 +292,9 @@ class EvaluateCfg:
             raise ValueError(
                 "the reference's prompt knows neither markers nor two stages: leave out --markers and --two_stage"
             )
-        if batch < 1:
-            raise ValueError(f"batch must be at least 1, got {batch}")
+        for name, least in (('batch', 1), ('judge_questions', 1), ('judge_controls', 0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         self._controls = [name for name in parse_names(controls, CONTROLS, 'control') if name != control]
         self._baselines = parse_names(baselines, BASELINES, 'baseline')
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Nearest', 'baseline_answers', 'base_model', 'check_record', 'records_to_predict', 'ModelRow', 'model_rows',
            'simple_rows', 'video_state', 'LoadedModel', 'load_for_rows', 'journal_key', 'join_processes',
-           'PredictedRow', 'predict_row', 'Rows', 'predict_rows', 'save_row', 'evaluate', 'evaluate_and_report',
-           'Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
+           'PredictedRow', 'predict_row', 'Rows', 'predict_rows', 'save_row', 'load_judge', 'judge_row', 'evaluate',
+           'evaluate_and_report', 'Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-evaluate-imports
 import os
@@ -21,10 +21,12 @@ import torch.distributed as dist
 
 from .captioner import Captioner
 from .configs import BASELINES, CONTROLS, EvaluateCfg
+from .endpoint import Endpoint
 from .errors import settings_of
 from .features import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
 from .hub import locate
+from .judge import Judged, judge_captions
 from .looks import LookBank
 from .model import is_address, load_captioner
 from .plan import frame_budget
@@ -394,6 +396,33 @@ def save_row(
     save_scores(scores, folder, how)
     return scores
 
+# %% ../nbs/42_evaluate.ipynb #42-load_judge
+def load_judge(
+    name: str,  # Such as http://host:8000/v1#model
+) -> Endpoint:
+    "A language model that is there and answers; `ValueError` if it is not"
+    if not is_address(name):
+        raise ValueError(f"judge {name!r}: the address of a server was expected, such as http://host:8000/v1#model")
+    judge = Endpoint(name)
+    judge.self_test(pictures=False)
+    return judge
+
+# %% ../nbs/42_evaluate.ipynb #42-judge_row
+def judge_row(
+    judge: Endpoint,  # From `load_judge`
+    cfg: EvaluateCfg,  # Of the run
+    records: list,  # Of the run
+    rows: Rows,  # Their answers, the model's own first
+    scores: Scores,  # Of the first row
+) -> Judged:
+    "Judge the first row, and compare it with the baseline `before` if that is there; writes judge.* beside the scores"
+    if judge.warning:
+        print(judge.warning.replace('frames and speech', 'captions and references'))
+    texts = next(iter(rows.texts.values()))
+    before = rows.texts.get('before')
+    how = dict(most=cfg.judge_questions, controls=cfg.judge_controls, draws=cfg.draws, seed=cfg.seed)
+    return judge_captions(judge, records, texts, cfg.out, before, scores, **how)
+
 # %% ../nbs/42_evaluate.ipynb #06-034
 @exclusive('cfg.out')
 def evaluate(
@@ -402,6 +431,7 @@ def evaluate(
     "Predict and score; writes predictions, scores and a page to `cfg.out`, and goes on where a killed run stopped"
     every, out = cfg.all_records(), Path(cfg.out)
     records = records_to_predict(cfg, every)
+    judge = load_judge(cfg.judge) if cfg.judge else None
     rows = predict_rows(cfg, records)
     if process_rank()[0]:
         return
@@ -427,6 +457,8 @@ def evaluate(
     write_text(out / 'index.html', scores[main].html)
     for path in out.glob('.*.journal'):
         path.unlink()
+    if judge:
+        scores[main].judged = judge_row(judge, cfg, records, rows, scores[main])
     return scores[main]
 
 # %% ../nbs/42_evaluate.ipynb #06-037-main
@@ -447,4 +479,7 @@ def evaluate_and_report(
             )
     for note in scores.left_out:
         print(note)
+    if scores.judged:
+        print(scores.judged.details, *filter(None, [scores.judged.pairs]), sep='\n')
+        print(f"{cfg.out}: judge.csv, judge.json, and every prompt and answer in judge.jsonl")
     print(f"{cfg.out}: index.html, predictions.jsonl, scores.json, scores.csv")

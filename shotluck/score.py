@@ -181,6 +181,7 @@ class Scores:
         self.html = None
         self.failed = {}
         self.left_out = []
+        self.judged = None  # What a language model says of the captions, if one was asked
 
     def __getitem__(self, metric):  # 'CIDEr', or ('summary', 'CIDEr')
         task, metric = metric if isinstance(metric, tuple) else (self.table.task.iloc[0], metric)
