@@ -196,8 +196,9 @@ def captioner_for(
         if name:
             raise
         return NoCaptioner(), (
-            f'There are no captions: the model smol, which is used if none is named, cannot be had '
-            f'({one_line_reason(e, 200)}). --model names another one.'
+            f'There are no captions: the model smol, which is used where none is named, is not available '
+            f'({one_line_reason(e, 200)}). It is downloaded where the hub is reached, and needs '
+            f'pip install "shotluck[vlm]"; --model names another one.'
         )
 
 # %% ../nbs/53_caption.ipynb #53-caption-model_key
