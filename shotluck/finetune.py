@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'linear_layers', 'add_lora', 'quantize', 'train_tower', 'choose_trained', 'check_deepspeed',
-           'training_device', 'training_arguments', 'save_model', 'run_identity', 'RunStart', 'resume_from',
-           'load_trainable', 'select_records', 'unreadable_videos', 'prepare_data', 'loader_processes', 'merge_adapter',
-           'write_metrics', 'save_finished', 'finetune', 'print_estimate', 'finetune_and_report', 'FinetuneCfg']
+           'training_device', 'training_arguments', 'checkpoint_parts', 'save_model', 'run_identity', 'RunStart',
+           'resume_from', 'load_trainable', 'select_records', 'unreadable_videos', 'prepare_data', 'loader_processes',
+           'merge_adapter', 'write_metrics', 'save_finished', 'finetune', 'print_estimate', 'finetune_and_report',
+           'FinetuneCfg']
 
 # %% ../nbs/32_finetune.ipynb #32-finetune-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -15,6 +16,7 @@ from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, wh
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +31,7 @@ from .device import attention_for, keeps_state, pick_device, pick_dtype
 from .errors import settings_of
 from .estimate import assumptions, estimate
 from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
-from .files import atomic_write, exclusive, hash_ids, remove_partial_files, write_json
+from .files import atomic_write, exclusive, hash_ids, raise_named, remove_partial_files, write_json
 from .llava import VideoLlava
 from .model import load_model
 from .text import read_json, read_jsonl, safe_table, to_json
@@ -219,6 +221,26 @@ def training_arguments(
         **_fsdp_arguments(cfg, model),
     )
 
+# %% ../nbs/32_finetune.ipynb #32-checkpoint_parts
+@contextmanager
+def checkpoint_parts(
+    out,  # Folder of a checkpoint or adapter; files of the same names are replaced, others stay
+):
+    "A folder beside `out` to write files to; they are moved there once all are whole, `config.json` at last"
+    out = Path(out)
+    remove_partial_files(out)
+    part = out.with_name(f'.part-{os.getpid()}-{out.name}')
+    try:
+        yield part
+        out.mkdir(parents=True, exist_ok=True)
+        (out / 'config.json').unlink(missing_ok=True)  # until the new one is there this is no checkpoint
+        for file in sorted(part.iterdir(), key=lambda file: file.name == 'config.json'):
+            os.replace(file, out / file.name)
+    except Exception as e:
+        raise_named(e, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
 # %% ../nbs/32_finetune.ipynb #05-016-save_model
 def save_model(
     model,  # Anything with `save_pretrained`
@@ -228,20 +250,11 @@ def save_model(
     **notes,  # JSON files to put beside, by name
 ) -> None:
     "Write a checkpoint folder; it has a `config.json` only once it is complete"
-    out = Path(out)
-    remove_partial_files(out)
-    part = out.with_name(f'.part-{os.getpid()}-{out.name}')
-    try:
+    with checkpoint_parts(out) as part:
         model.save_pretrained(part, state_dict=state)
         tokenizer.save_pretrained(part)
         for name, content in notes.items():
             write_json(part / f'{name}.json', content)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / 'config.json').unlink(missing_ok=True)  # until the new one is there this is no checkpoint
-        for file in sorted(part.iterdir(), key=lambda file: file.name == 'config.json'):
-            os.replace(file, out / file.name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 # %% ../nbs/32_finetune.ipynb #32-run_identity
 MAY_CHANGE = set(
@@ -433,8 +446,9 @@ def merge_adapter(
     for config in adapted.peft_config.values():
         config.base_model_name_or_path = _base_from(folder, cfg.model)
         config.target_modules = sorted(config.target_modules)  # a set has another order in each process
-    adapted.save_pretrained(folder)
-    write_json(folder / 'config.json', dict(pool=base.config.pool, frames=base.config.frames))
+    with checkpoint_parts(folder) as part:
+        adapted.save_pretrained(part)
+        write_json(part / 'config.json', dict(pool=base.config.pool, frames=base.config.frames))
     return adapted.merge_and_unload().to(getattr(torch, cfg.dtype))
 
 # %% ../nbs/32_finetune.ipynb #32-write_metrics
