@@ -94,9 +94,15 @@ def iter_features(
     small = frames_per_pass(model.config) == 16
     n = min(cores, 16) if model.device.type == 'cpu' and small and not spread else 1
 
+    # a thread of its own would not know of the autocast that this one is in
+    mixed = dict(dtype=torch.get_autocast_dtype('cpu'), enabled=torch.is_autocast_enabled('cpu'))
+
     def see(video):
         job, frames = video
-        return frames if isinstance(frames, VideoError) else model.see(frames)
+        if isinstance(frames, VideoError):
+            return frames
+        with torch.autocast('cpu', **mixed):
+            return model.see(frames)
 
     if n == 1:
         for video in videos:
