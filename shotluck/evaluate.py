@@ -265,9 +265,10 @@ def load_for_rows(
         print(captioner.warning)
     if cfg.cache_dir and not captioner.per_frame:
         raise ValueError(f"cache_dir keeps what a model sees of single frames, {name} sees whole shots: leave it out")
-    frames = sum(frame_budget(r, cfg.frames or captioner.frames) for r in records)
+    budgets = Counter(frame_budget(r, cfg.frames or captioner.frames) for r in records)
+    n_bytes = sum(n * captioner.look_bytes(frames) for frames, n in budgets.items())
     bank = None
-    if not cfg.cache_dir and captioner.look_bytes(frames) < 2e9:
+    if not cfg.cache_dir and n_bytes < 2e9:
         bank = feature_bank(captioner, cfg.video_dir, EvaluateCfg())
     return LoadedModel(name, captioner, captioner.key(), bank)
 

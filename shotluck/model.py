@@ -46,6 +46,7 @@ from .llava_captioner import LlavaCaptioner
 from .plan import safe_tokenizer
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
+from .vetting import check_loaded
 from .vlm import Vlm, load_vlm
 
 _all_ = ['PRESETS', 'locate']  # also found here
@@ -139,16 +140,6 @@ def end_tokens(
         raise ValueError(f"{path}: eos_token_id must be numbers of tokens, from 0 to {words - 1}, got {str(ends)[:40]}")
     return ends
 
-# %% ../nbs/26_model.ipynb #26-_check_loaded
-def _check_loaded(folder, info):  # `info`: what transformers found while it loaded
-    wrong = []
-    for what in ('missing', 'unexpected', 'mismatched'):
-        names = [name if isinstance(name, str) else name[0] for name in info.get(f'{what}_keys') or ()]
-        if names:
-            wrong.append(f"{len(names)} {what} ({', '.join(sorted(names)[:4])})")
-    if wrong:
-        raise ValueError(f"{folder}: the weights are not those of its config: {'; '.join(wrong)}")
-
 # %% ../nbs/26_model.ipynb #04-018g
 def load_checkpoint(
     folder: Path,  # Of the checkpoint
@@ -185,7 +176,7 @@ def load_checkpoint(
                 local_files_only=True,
                 trust_remote_code=False,
             )
-    _check_loaded(folder, info)
+    check_loaded(folder, info)
     text = config.text_config
     # <image> is never generated
     model.generation_config = GenerationConfig(
