@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 import shotluck.probe
 from shotluck.files import ffmpeg_exe, write_json
 from shotluck.split import split, write_clips
-from shotluck.video import _fit, _pad, probe, read_frames, sample_idxs, write_video
+from shotluck.video import _pad, fit_size, probe, read_frames, sample_idxs, write_video
 
 FPS, W, H, N = 25, 640, 360, 400
 
@@ -158,7 +158,7 @@ if __name__ == '__main__':
         fresh()
         return [read_frames(v, sum(want[v], []) + whole[v], 384) for v in shots]
 
-    w, h = _fit(W, H, 384)
+    w, h = fit_size((W, H), 384)
 
     def plain_decord():
         out = []

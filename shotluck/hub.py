@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'HTTPError', 'PRESETS', 'NONCOMMERCIAL', 'GOES_UP', 'download_checkpoint', 'locate', 'find_tower',
-           'base_of', 'adapter_chain', 'model_fingerprint', 'weight_files', 'stored_bytes', 'model_card', 'push_to_hub']
+           'base_of', 'adapter_chain', 'library_versions', 'model_fingerprint', 'weight_files', 'stored_bytes',
+           'model_card', 'push_to_hub']
 
 # %% ../nbs/20_hub.ipynb #20-hub-imports
 import os
@@ -189,18 +190,26 @@ def _file_fingerprint(path):
     state = path.stat()
     return f'{content_fingerprint(path)} {state.st_mtime_ns if state.st_size > 1 << 24 else ""}'
 
+# %% ../nbs/20_hub.ipynb #20-library_versions
+def library_versions(
+    *names: str,  # Of packages
+) -> list:
+    "A line for each package: its name and version, or none"
+    lines = []
+    for name in names:
+        try:
+            lines.append(f'{name} {version(name)}')
+        except PackageNotFoundError:
+            lines.append(f'{name} none')
+    return lines
+
 # %% ../nbs/20_hub.ipynb #00c-009e-made_of
 def model_fingerprint(
     name: str | Path,  # Preset, hub id, or a folder
 ) -> list:  # of texts; equal lists mean equal answers to equal prompts
     """All that a named model's words depend on: weights, settings, tokenizer and templates, also of what it is trained
     on, and the libraries that word prompts"""
-    lines = [f'shotluck {__version__}']
-    for library in ('transformers', 'tokenizers', 'jinja2'):
-        try:
-            lines.append(f'{library} {version(library)}')
-        except PackageNotFoundError:
-            lines.append(f'{library} none')
+    lines = [f'shotluck {__version__}', *library_versions('transformers', 'tokenizers', 'jinja2')]
     folders = adapter_chain(name)
     config = read_json(folders[-1] / 'config.json', missing=None)
     if isinstance(config, dict) and config.get('mm_vision_tower'):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SYSTEM', 'TEMPLATES', 'NANO_TEMPLATE', 'apply_template', 'check_template', 'safe_tokenizer', 'Encoded', 'TooLong',
-           'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'encode', 'collate']
+           'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'encode', 'pad_rows', 'collate']
 
 # %% ../nbs/21_plan.ipynb #21-plan-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -288,24 +288,29 @@ def encode(
     input_ids, labels = _expand_images(ids, mask, image, [len(own) * tokens_per_frame for own in idxs])
     return Encoded(record['id'], input_ids, labels, idxs)
 
+# %% ../nbs/21_plan.ipynb #21-pad_rows
+def pad_rows(
+    rows: list,  # Lists of numbers, at least one
+    value: int,  # To fill the shorter ones with
+    left: bool = False,  # Fill on the left? Else on the right
+) -> torch.Tensor:  # B L
+    "Rows of unequal length as one tensor"
+    longest = max(map(len, rows))
+    padded = []
+    for row in rows:
+        padding = [value] * (longest - len(row))
+        padded.append(padding + row if left else row + padding)
+    return torch.tensor(padded)
+
 # %% ../nbs/21_plan.ipynb #04a-017
 def collate(
-    items: list,  # `Encoded`, at least one
+    items: list,  # With `input_ids` and `labels`, such as `Encoded`; at least one
     pad: int,  # Id of the padding
     left: bool = False,  # Pad on the left, for generation?
 ) -> dict:  # input_ids, attention_mask, labels: B L
     "Pad records to the longest and stack them"
-    longest = max(len(item.input_ids) for item in items)
-
-    def stack(rows, value):
-        padded = []
-        for row in rows:
-            padding = [value] * (longest - len(row))
-            padded.append(padding + row if left else row + padding)
-        return torch.tensor(padded)
-
     return dict(
-        input_ids=stack([item.input_ids for item in items], pad),
-        attention_mask=stack([[1] * len(item.input_ids) for item in items], 0),
-        labels=stack([item.labels for item in items], -100),
+        input_ids=pad_rows([item.input_ids for item in items], pad, left),
+        attention_mask=pad_rows([[1] * len(item.input_ids) for item in items], 0, left),
+        labels=pad_rows([item.labels for item in items], -100, left),
     )

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['SWITCHED_OFF', 'USUAL_SHAPES', 'load_processor', 'visual_kinds', 'ProcessedShot', 'call_processor', 'process_shot',
-           'ChatForm', 'run_trials', 'learn_form', 'VisualPrompts', 'most_tokens', 'fit_size', 'shot_tokens',
-           'safe_prompts']
+           'ChatForm', 'run_trials', 'learn_form', 'VisualPrompts', 'most_tokens', 'shot_tokens', 'safe_prompts']
 
 # %% ../nbs/24_visual_prompts.ipynb #24v-imports
 from .torchvision_mend import TORCHVISION  # before transformers, which looks for torchvision only once
@@ -24,6 +23,7 @@ from .conversations import one_line_text
 from .errors import one_line_reason
 from .jobs import run_supervised
 from .vetting import quiet_transformers
+from .video import fit_size
 
 # %% ../nbs/24_visual_prompts.ipynb #24v-load
 def load_processor(
@@ -342,15 +342,6 @@ def most_tokens(
 ) -> int:
     "Tokens of a text with other digits in the place of its own, at most"
     return sum(_piece_tokens(tokenizer, piece) for piece in re.split(r'(\d)', text) if piece)
-
-# %% ../nbs/24_visual_prompts.ipynb #24v-fit
-def fit_size(
-    size: tuple,  # (width, height) of a video, pixels
-    width: int,  # Of the longer side
-) -> tuple:  # (width, height)
-    "The size of a video's frames whose longer side has `width` pixels"
-    scale = width / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 # %% ../nbs/24_visual_prompts.ipynb #24v-shot-cost
 def _around_tokens(prompts):  # That a template writes around each placeholder, at most
