@@ -30,6 +30,12 @@ def begin_ahead(
             yield begun.popleft()
     yield from begun
 
+# %% ../nbs/03_jobs.ipynb #03-jobs-_compute_in_one_thread
+def _compute_in_one_thread():
+    "In a process that was forked: ask for no threads, which only its parent has"
+    if torch := sys.modules.get('torch'):
+        torch.set_num_threads(1)
+
 # %% ../nbs/03_jobs.ipynb #00a-018-bulk
 def parallel_map(
     func,  # Called as func(item) in a worker process
@@ -52,7 +58,7 @@ def parallel_map(
         return
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
     workers = workers or os.cpu_count()
-    with ProcessPool(workers, context=context) as pool:
+    with ProcessPool(workers, initializer=_compute_in_one_thread, context=context) as pool:
 
         def begin(item):
             return pool.schedule(func, args=[item], timeout=timeout)
@@ -179,6 +185,7 @@ def _serve(pipe, parents_end, parent):
         if hasattr(signal, fatal):
             signal.signal(getattr(signal, fatal), signal.SIG_DFL)
     parents_end.close()
+    _compute_in_one_thread()
     try:
         while True:
             while not pipe.poll(5):
@@ -249,11 +256,17 @@ class _Worker:
 _idle = []  # workers that wait
 
 
-def _waiting_worker():
-    "A worker that waits for a request, or a new one"
+def _may_change(func):
+    "Is it of a notebook or script, where it may be written anew under the same name?"
+    return getattr(func, '__module__', '') == '__main__'
+
+
+def _waiting_worker(func):
+    "A worker that waits for a request and knows `func` as it is now, or a new one"
     worker = None
-    with suppress(IndexError):
-        worker = _idle.pop()  # another thread may take the last one
+    if not _may_change(func):
+        with suppress(IndexError):
+            worker = _idle.pop()  # another thread may take the last one
     if worker is None or worker.parent != os.getpid() or not worker.process.is_alive():
         worker = _Worker()
     return worker
@@ -268,7 +281,7 @@ def iter_supervised(
 ):
     "Yield what `func` yields. Its errors are raised here, `TimeoutError` if it hangs, `ChildProcessError` if it dies"
     request = _Request(func, args, many, timeout, memory)
-    worker = _waiting_worker()
+    worker = _waiting_worker(func)
     is_done = False  # with this request, and so ready for another
     try:
         if worker.ask(request):  # it is older than the function
@@ -286,7 +299,7 @@ def iter_supervised(
             raise
         is_done = True
     finally:
-        if is_done:
+        if is_done and not _may_change(func):
             _idle.append(worker)
         else:
             worker.end()
