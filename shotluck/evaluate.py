@@ -20,6 +20,7 @@ import torch.distributed as dist
 
 from .baselines import base_model, baseline_answers
 from .captioner import Captioner
+from .comparison import compare
 from .configs import BASELINES, CONTROLS, EvaluateCfg
 from .endpoint import Endpoint
 from .errors import settings_of
@@ -31,7 +32,7 @@ from .looks import LookBank
 from .model import is_address, load_captioner
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
-from .report import compare, report
+from .report import report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .text import to_json
 
