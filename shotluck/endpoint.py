@@ -8,9 +8,7 @@ __all__ = ['Endpoint', 'EndpointError', 'RecordRefused']
 # %% ../nbs/25_endpoint.ipynb #25-imports
 import re
 
-import anyio
 import numpy as np
-from anyio.from_thread import start_blocking_portal
 from fastcore.basics import patch
 
 from .captioner import Captioner
@@ -25,7 +23,7 @@ from shotluck.chat import (
     message_content,
     read_answer,
 )
-from .client import Session, parse_address
+from .client import Session, parse_address, run_workers
 from .conversations import one_line_text
 from .errors import one_line_reason
 from .plan import TooLong
@@ -200,27 +198,7 @@ def _run(
     workers: int = 1,  # How many of them at once
     tries: int = 0,  # Of each request; 0: the endpoint's own
 ):  # The first error ends all workers, and is raised
-    errors = []
-
-    async def watched(tasks, session):
-        try:
-            await work(session)
-        except Exception as e:
-            errors.append(e)
-            tasks.cancel_scope.cancel()
-
-    async def run():
-        session = Session(self, tries or self.tries)
-        async with anyio.create_task_group() as tasks:
-            for _ in range(workers):
-                tasks.start_soon(watched, tasks, session)
-        session.connections.close()
-
-    # in a thread of its own: a notebook has an event loop already, and Ctrl-C reaches this thread
-    with start_blocking_portal() as portal:
-        portal.call(run)
-    if errors:
-        raise errors[0]
+    run_workers(Session(self.address, self.timeout, tries or self.tries, self.wait), work, workers)
 
 # %% ../nbs/25_endpoint.ipynb #25-ask
 @patch
