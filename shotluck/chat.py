@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONGEST_PAUSE', 'LONGEST_REQUEST', 'EndpointError', 'RecordRefused', 'jpeg_of', 'ShotPictures', 'message_content',
-           'Reply', 'TryAgain', 'OtherField', 'asked_pause', 'check_status', 'without_thoughts', 'ChatAnswer',
-           'json_of', 'read_answer']
+           'Reply', 'TryAgain', 'OtherField', 'asked_pause', 'check_status', 'ChatAnswer', 'json_of', 'read_answer']
 
 # %% ../nbs/25_chat.ipynb #25-chat-imports
 import base64
@@ -19,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from .captioner import Answer
+from .captioner import Answer, drop_thoughts
 from .errors import one_line_reason
 from .plan import TooLong
 from .text import drop_lone_surrogates
@@ -164,16 +163,6 @@ def check_status(
         raise OtherField(told, 0)
     raise RecordRefused(told)
 
-# %% ../nbs/25_chat.ipynb #25-without_thoughts
-def without_thoughts(
-    text: str,  # As a model wrote it
-) -> str:
-    "An answer without what the model thought aloud before it"
-    before, end, after = text.rpartition('</think>')
-    if end:
-        return after.strip()
-    return text.partition('<think>')[0].strip() if text.lstrip().startswith('<think>') else text.strip()
-
 # %% ../nbs/25_chat.ipynb #25-Said
 class ChatAnswer(NamedTuple):
     "An answer, and what the server says of it"
@@ -239,6 +228,6 @@ def read_answer(
         raise RecordRefused(f"the server refuses to answer: {one_line_reason(ValueError(refusal or finish), 200)}")
     if finish not in ('stop', 'length', 'eos', 'eos_token', 'stop_sequence', None):
         raise TryAgain(f'its answer ended with {one_line_reason(ValueError(finish), 60)!r}')
-    text = without_thoughts(_text_of(message, finish))
+    text = drop_thoughts(_text_of(message, finish))
     source = tuple(str(value.get(key) or '')[:200] for key in ('model', 'system_fingerprint'))
     return ChatAnswer(Answer(text, finish not in ('length', None)), source, _logprobs_of(choice))
