@@ -65,6 +65,11 @@ def _interval(shares, which, draws, seed, minus=None):  # (value, low, high): M 
         left = left - omitted_values(minus, which)
     return value, *bca_interval(drawn, value, left)
 
+# %% ../nbs/41_judge.ipynb #43-_drawn
+def _drawn(records, n, seed):  # So many of them, drawn without replacement, in their order; n=0: all
+    order = np.random.default_rng(seed).permutation(len(records))[: n or None]
+    return [records[i] for i in sorted(order)]
+
 # %% ../nbs/41_judge.ipynb #43-control_captions
 CONTROLS = ('no caption', "another video's caption", 'the reference')
 
@@ -195,11 +200,9 @@ def detail_accuracy(
     if not questions:
         raise ValueError(f"the judge made no questions: {next(iter(failed.values()), 'there is no caption to judge')}")
     rows = {'model': grade_captions(judge, questions, captions, journal, failed)}
-    order = np.random.default_rng(seed).permutation(len(questions))[: controls or None]
-    tried = [list(questions)[i] for i in sorted(order)]
-    some = [record for record in records if record['id'] in set(tried)]
+    some = _drawn([record for record in records if record['id'] in questions], controls, seed)
+    own = {record['id']: questions[record['id']] for record in some}
     for name, texts in control_captions(some, captions, seed).items():
-        own = {id: questions[id] for id in tried}
         rows[name] = grade_captions(judge, own, texts, journal, failed, name)
     empty = [name for name, shares in rows.items() if not shares.ids]
     if empty:
@@ -226,8 +229,7 @@ def preference(
     "How often the judge prefers one model's captions to another's; `lead`: one's share less the other's"
     failed = {}
     records = [record for record in records if record['task'] != 'qa']
-    order = np.random.default_rng(seed).permutation(len(records))[: controls or None]
-    some = [records[i] for i in sorted(order)]
+    some = _drawn(records, controls, seed)
     tries = control_captions(some, one, seed)
     pairs = {'model': (records, one, other), 'the same twice': (some, one, one)}
     if CONTROLS[1] in tries:
