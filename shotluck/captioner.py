@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .conversations import one_line_text, prompt
-from .plan import TooLong, first_words, frame_budget, plain_record
+from .plan import TooLong, first_words, fit_words, frame_budget, plain_record
 from .video import sample_idxs
 
 # %% ../nbs/22_captioner.ipynb #22c-plan
@@ -140,10 +140,6 @@ class Captioner:
         raise NotImplementedError
 
 # %% ../nbs/22_captioner.ipynb #22c-plan-words
-def _fit_words(room, count, n_words):  # The most words, at most `n_words`, with which `count` is at most `room`
-    return max(0, bisect_right(range(n_words), room, key=count) - 1)
-
-
 def _fit_frames(
     room, count, least, most
 ):  # The largest budget from `least` to `most` of which `count` is at most `room`
@@ -183,7 +179,7 @@ def plan_by_counting(
     least = shots_cost(len(shots))
     n_words = words_in_all
     if words_cost(n_words) + least > room:
-        n_words = _fit_words(room - least, words_cost, words_in_all)
+        n_words = fit_words(room - least, words_cost, words_in_all)
     over = words_cost(n_words) + least - room
     if over > 0:
         raise TooLong(
