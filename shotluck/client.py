@@ -113,7 +113,7 @@ def _headers(address):  # Of each request
         headers['Authorization'] = f'Bearer {key}'
     return headers
 
-
+# %% ../nbs/25_client.ipynb #25-_proxy_headers
 def _proxy_headers(proxy):  # What a proxy wants to know, if it wants to know who asks
     if not proxy or not proxy.username:
         return {}

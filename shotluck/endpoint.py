@@ -268,7 +268,7 @@ def _gap(one, other):  # Largest difference of the log-probabilities of two answ
         return float('inf')
     return max(abs(a - b) for (_, a), (_, b) in zip(one, other))
 
-
+# %% ../nbs/25_endpoint.ipynb #25-_tells_apart
 def _tells_apart(first, second, again):  # Do the answers to two pictures differ by more than those to the same one?
     if first.answer != again.answer:
         return None  # it does not say the same twice, so nothing can be told

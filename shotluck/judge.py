@@ -53,7 +53,7 @@ def _videos(records, ids):  # For each id the number of its video, from 0
     video_of = {record['id']: str(record.get('video') or record['id'].split('/')[0]) for record in records}
     return np.unique([video_of[id] for id in ids], return_inverse=True)[1]
 
-
+# %% ../nbs/41_judge.ipynb #41-_interval
 def _interval(shares, which, draws, seed, minus=None):  # (value, low, high): M each; minus: shares to be subtracted
     value = shares.corpus()[0] - (minus.corpus()[0] if minus else 0)
     if not draws or len(which) == 0 or which.max() == 0:
@@ -98,12 +98,12 @@ def _shares_of_grades(grades):  # `Shares` of {id: list of `Grade`}
     rows = [[sum(grade.right for grade in own), sum(grade.score for grade in own) / 5] for own in grades.values()]
     return Shares(DETAILS, list(grades), rows, [len(own) for own in grades.values()])
 
-
+# %% ../nbs/41_judge.ipynb #41-_good
 def _good(values, failed, row):  # The values that are none of them errors; those are noted in `failed`
     failed.update({(row, id): str(value) for id, value in values.items() if isinstance(value, Exception)})
     return {id: value for id, value in values.items() if not isinstance(value, Exception)}
 
-
+# %% ../nbs/41_judge.ipynb #41-grade_captions
 def grade_captions(
     judge: Captioner,  # Who judges
     questions: dict,  # id -> list of `Question`
@@ -143,7 +143,7 @@ def _common(one, other):  # Two `Shares` over the records that both have, in one
 
     return part(one), part(other)
 
-
+# %% ../nbs/41_judge.ipynb #41-_table
 def _table(rows, records, draws, seed):  # The table of a `Judgement`
     import pandas as pd
 
@@ -265,7 +265,7 @@ def _preference_table(rows, records, draws, seed):  # The table of a `Judgement`
             table.append(dict(row=name, metric=metric, value=value, low=low, high=high, n=len(shares.ids)))
     return pd.DataFrame(table)
 
-
+# %% ../nbs/41_judge.ipynb #41-_preference_notes
 def _preference_notes(table, failed):  # What must be known to read the shares
     value = table.set_index(['row', 'metric']).value
     notes = []

@@ -49,7 +49,7 @@ def _plain_data(judge, value):  # The same value, its texts without special toke
         return {name: _plain_data(judge, item) for name, item in value.items()}
     return value
 
-
+# %% ../nbs/40_judge_prompts.ipynb #40-judge_prompt
 def judge_prompt(
     judge: Captioner,  # Who is asked
     ask: Ask,  # What
@@ -77,7 +77,7 @@ def _generate_all(judge, prompts, max_tokens, batch, keep):  # Call `keep(i, Ans
 def _key_of(judge_key, prompt, max_tokens):  # Names what was asked of whom
     return hashlib.sha256(to_json([*judge_key, prompt, max_tokens]).encode()).hexdigest()[:32]
 
-
+# %% ../nbs/40_judge_prompts.ipynb #40-_answers_to
 def _answers_to(judge, asks, prompts, journal, max_tokens, batch):  # Text or error of each prompt, through the journal
     keys = [_key_of(judge.key(), prompt, max_tokens) for prompt in prompts]
     left = {}  # key -> number of the first prompt that has it
@@ -187,7 +187,7 @@ def _check_list(name, n, check_item):  # The check of an `Ask` for a list of n v
 
     return check
 
-
+# %% ../nbs/40_judge_prompts.ipynb #40-_check_text
 def _check_text(item):
     if not isinstance(item, str):
         raise ValueError('each of "answers" must be a text')
@@ -262,6 +262,9 @@ def _check_better(answer):
         raise ValueError('"better" must be 0, 1 or 2')
     return better
 
+# %% ../nbs/40_judge_prompts.ipynb #43-verdicts
+VERDICTS = {(1, 2): 'one', (2, 1): 'other', (0, 0): 'neither'}  # what it says in both orders -> what that means
+
 # %% ../nbs/40_judge_prompts.ipynb #43-preferred
 def preferred(
     judge: Captioner,  # Who judges
@@ -288,6 +291,3 @@ def preferred(
         else:
             verdicts[record['id']] = 'swayed'
     return verdicts
-
-# %% ../nbs/40_judge_prompts.ipynb #43-verdicts
-VERDICTS = {(1, 2): 'one', (2, 1): 'other', (0, 0): 'neither'}  # what it says in both orders -> what that means
