@@ -30,7 +30,8 @@ from shotluck.batches import Batcher, RecordData, collate
 from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
-from shotluck.features import FrameBank, Pixels, decode_in_worker
+from shotluck.decoding import decode_in_worker
+from shotluck.features import FrameBank, Pixels
 from shotluck.files import write_json
 from shotluck.finetune import finetune, save_model
 from shotluck.llava import VideoLlava, generate, make_config
