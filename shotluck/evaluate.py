@@ -179,7 +179,7 @@ def load_for_rows(
     device: str,  # A torch device, or auto
 ) -> LoadedModel:
     "Load a model, with a bank if the features of all records take less than 2 GB"
-    captioner = load_captioner(name, dtype=cfg.dtype, device=device)
+    captioner = load_captioner(name, dtype=cfg.dtype, device=device, server=cfg.server)
     if captioner.warning and process_rank()[0] == 0:
         print(captioner.warning)
     if cfg.cache_dir and not captioner.per_frame:

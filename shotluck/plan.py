@@ -202,6 +202,9 @@ def plain_record(
 ) -> dict:  # The same record; its answer is left as it is
     "What is said, captioned and asked in a record, as words that no model takes for anything else"
     record = dict(record)
+    for key in ('ask', 'form'):  # these may have several lines
+        if record.get(key):
+            record[key] = '\n'.join(plain(line) for line in record[key].splitlines())
     for key in ('asr', 'told'):
         if record.get(key):
             record[key] = [plain(text) for text in record[key]]
