@@ -446,7 +446,7 @@ def caption_files(
     out,  # Folder for the results; None: beside each video
     cfg,  # `CaptionCfg`
 ) -> tuple:  # (files that are there now, one line for each video that failed, videos that were finished before)
-    """Caption many videos, and write all formats of corrected storyboards again; one that fails costs the others nothing.
+    """Caption many videos, and write corrected storyboards again; one that fails costs the others nothing.
 
     `ValueError` if the model cannot be loaded."""
     corrected = [Path(path) for path in paths if Path(path).suffix.lower() in ('.json', '.csv')]
