@@ -62,6 +62,7 @@ class Mutant(NamedTuple):
     end: int
     before: str
     after: str
+    line: str  # The line that was broken, for the report
 
 
 def exported_cells(path: Path) -> tuple:
@@ -237,7 +238,9 @@ def mutants_of(path: Path) -> list:
         for kind, (start, end), after in finder.found:
             before = source.encode()[start:end].decode()
             if before != after and compiles(source, start, end, after):
-                made.append(Mutant(module, path.name, number, kind, start, end, before, after))
+                made.append(
+                    Mutant(module, path.name, number, kind, start, end, before, after, line_at(source, start, end))
+                )
     return made
 
 
@@ -245,6 +248,14 @@ def replaced(source: str, start: int, end: int, after: str) -> str:
     "`source` with its bytes [start, end) exchanged"
     raw = source.encode()
     return (raw[:start] + after.encode() + raw[end:]).decode()
+
+
+def line_at(source: str, start: int, end: int) -> str:
+    "The line around bytes [start, end) of a cell; kept, as the notebook may be another when the report is written"
+    raw = source.encode()
+    first = raw.rfind(b'\n', 0, start) + 1
+    last = raw.find(b'\n', end)
+    return raw[first : last if last >= 0 else None].decode().strip()[:200]
 
 
 def compiles(source, start, end, after) -> bool:
@@ -277,7 +288,8 @@ def listed(file: Path) -> list:
         start, end = len(source[:start].encode()), len(source[:end].encode())
         if not compiles(source, start, end, row['after'].strip()):
             sys.exit(f"{file}: {row['before']!r} -> {row['after']!r} in {path.name} is no Python")
-        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after'].strip()))
+        before, after, line = row['before'], row['after'].strip(), line_at(source, start, end)
+        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, before, after, line))
     return made
 
 
@@ -463,9 +475,7 @@ def tried(mutants: list, users: dict, workers: int) -> list:
                 home, *others = users[mutant.module]
                 by = copy.noticed_by(mutant, [home, *sorted(others, key=seconds.get)], seconds)
                 if not by:
-                    tqdm.write(
-                        f'not noticed: {mutant.module}, {line_of(mutant)!r}: {mutant.before!r} -> {mutant.after!r}'
-                    )
+                    tqdm.write(f'not noticed: {mutant.module}, {mutant.line!r}: {mutant.before!r} -> {mutant.after!r}')
                 return mutant, by
             finally:
                 copies.put(copy)
@@ -485,7 +495,7 @@ def report(results, equivalent, args):
         elif any(same_mutant(mutant, known) for known in equivalent):
             row['equivalent'] += 1
         else:
-            missed.append({**mutant._asdict(), 'line': line_of(mutant)})
+            missed.append(mutant._asdict())
     for row in table.values():
         row['share'] = round(row['noticed'] / max(1, row['drawn'] - row['equivalent']), 3)
     total = {k: sum(r[k] for r in table.values()) for k in ('drawn', 'noticed', 'equivalent')}
@@ -509,16 +519,8 @@ def same_mutant(mutant, known: dict) -> bool:
     return (
         mutant.module == known['module']
         and all(squeezed(getattr(mutant, n))[0] == squeezed(known[n])[0] for n in names)
-        and squeezed(known['line'])[0] in squeezed(line_of(mutant))[0]
+        and squeezed(known['line'])[0] in squeezed(mutant.line)[0]
     )
-
-
-def line_of(mutant) -> str:
-    "The line that was broken"
-    source = nbformat.read(root / 'nbs' / mutant.notebook, 4).cells[mutant.cell].source.encode()
-    start = source.rfind(b'\n', 0, mutant.start) + 1
-    end = source.find(b'\n', mutant.end)
-    return source[start : end if end >= 0 else None].decode().strip()[:200]
 
 
 if __name__ == '__main__':
