@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
 
 from shotluck.batches import Batcher, Order, RecordData
+from shotluck.checkpoint import save_model
 from shotluck.configs import FinetuneCfg
 from shotluck.cost import flops
 from shotluck.features import DiskBank, Pixels
 from shotluck.files import write_json, write_jsonl
-from shotluck.finetune import finetune, save_model
+from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, make_config, preprocess
 from shotluck.model import load_model
 from shotluck.text import read_json

@@ -27,12 +27,13 @@ from finetune import make_data
 from machine import machine, root
 
 from shotluck.batches import Batcher, RecordData, collate
+from shotluck.checkpoint import save_model
 from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
 from shotluck.features import FrameBank, Pixels, decode_in_worker
 from shotluck.files import write_json
-from shotluck.finetune import finetune, save_model
+from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, generate, make_config
 from shotluck.llava_captioner import LlavaCaptioner
 from shotluck.model import load_model
