@@ -19,15 +19,14 @@ from typing import NamedTuple
 import torch
 from accelerate.utils import gather_object
 
-from .adapters import add_lora
+from .adapters import add_lora, load_base
 from .batches import RecordData
 from .configs import FinetuneCfg
 from .errors import settings_of
 from .files import atomic_write, hash_ids, raise_named, remove_partial_files, write_json
 from .guards import last_checkpoint
-from .llava import VideoLlava
-from .model import load_model
 from .text import read_json, safe_table
+from .trainable import Trainable
 from .trainer import VideoTrainer, plot_loss
 
 # %% ../nbs/32_checkpoint.ipynb #32-checkpoint_parts
@@ -53,7 +52,7 @@ def checkpoint_parts(
 # %% ../nbs/32_checkpoint.ipynb #05-016-save_model
 def save_model(
     model,  # Anything with `save_pretrained`
-    tokenizer,  # Of the model
+    processor,  # Of the model: its tokenizer, or what else it has; anything with `save_pretrained`
     out,  # Folder; files of the same names are replaced, others stay
     state: dict = None,  # Weights to save instead of the model's own
     **notes,  # JSON files to put beside, by name
@@ -61,14 +60,14 @@ def save_model(
     "Write a checkpoint folder; it has a `config.json` only once it is complete"
     with checkpoint_parts(out) as part:
         model.save_pretrained(part, state_dict=state)
-        tokenizer.save_pretrained(part)
+        processor.save_pretrained(part)
         for name, content in notes.items():
             write_json(part / f'{name}.json', content)
 
 # %% ../nbs/32_checkpoint.ipynb #32-run_identity
 MAY_CHANGE = set(
     'out videos data cache cache_dir workers quiet report_to device save_steps save_total eval_steps eval_records'
-    ' log_steps batch accumulate full_logits'.split()
+    ' log_steps batch accumulate full_logits recipe'.split()
 )
 
 
@@ -129,21 +128,20 @@ def merge_adapter(
     cfg: FinetuneCfg,  # Of the run
     state: dict,  # All weights that were trained, by name
     out,  # Folder of the run; the adapters with the other trained parts go to `adapter` in it
-) -> VideoLlava:  # On the CPU
-    "The base model with its adapters added in and the other trained weights"
+) -> Trainable:  # On the CPU
+    "The captioner that the run began with, its adapters added in, and the other trained weights"
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     # training is over: under ZeRO-3 this model would be cut in pieces too, and wait for the other processes
     unset_hf_deepspeed_config()
-    base, _ = load_model(cfg.model, pool=cfg.pool or None, device='cpu')
-    base.config.frames = cfg.frames or base.frames
-    parts = ['multi_modal_projector']
+    base = load_base(cfg, 'cpu')
+    parts = ['multi_modal_projector'] if base.trains_projector else []
     if cfg.tower_lr:
         parts.append('vision_tower')
 
     def load(words):  # The trained weights with one of these words in their name
         chosen = {name: w.float() for name, w in state.items() if any(word in name for word in words)}
-        base.load_state_dict(chosen, strict=False)
+        base.model.load_state_dict(chosen, strict=False)
 
     load(parts)
     adapted = add_lora(base, cfg, parts)
@@ -154,8 +152,12 @@ def merge_adapter(
         config.target_modules = sorted(config.target_modules)  # a set has another order in each process
     with checkpoint_parts(folder) as part:
         adapted.save_pretrained(part)
-        write_json(part / 'config.json', dict(pool=base.config.pool, frames=base.config.frames))
-    return adapted.merge_and_unload().to(getattr(torch, cfg.dtype))
+        own = {
+            name: getattr(base.model.config, name) for name in ('pool', 'frames') if hasattr(base.model.config, name)
+        }
+        write_json(part / 'config.json', own)
+    base.model = adapted.merge_and_unload().to(getattr(torch, cfg.dtype))
+    return base
 
 # %% ../nbs/32_checkpoint.ipynb #32-write_metrics
 def write_metrics(
@@ -178,7 +180,7 @@ def write_metrics(
 # %% ../nbs/32_checkpoint.ipynb #32-_finished_model
 def _finished_model(trainer, cfg, state):  # The model to save, and the weights to save instead of its own
     if cfg.llm in ('lora', 'qlora'):
-        return merge_adapter(cfg, state, cfg.out), None
+        return merge_adapter(cfg, state, cfg.out).model, None
     if state is not None:
         state = {k: v.to(getattr(torch, cfg.dtype)) if v.is_floating_point() else v for k, v in state.items()}
     return trainer.accelerator.unwrap_model(trainer.model), state
@@ -210,6 +212,6 @@ def save_finished(
             skipped={id: list(why) for id, why in skipped.items()},
         )
         notes = dict(finetune_cfg=settings_of(cfg), trained_on=trained_on)
-        save_model(model, trainer.processing_class, cfg.out, state, **notes)
+        save_model(model, trainer.captioner.processor, cfg.out, state, **notes)
         write_metrics(trainer.state.log_history, cfg.out)
     trainer.accelerator.wait_for_everyone()

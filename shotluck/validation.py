@@ -16,11 +16,10 @@ import torch
 from .configs import EvaluateCfg, FinetuneCfg
 from .files import path_inside, write_text
 from .jobs import run_supervised
-from .llava import VideoLlava
-from .llava_captioner import LlavaCaptioner
 from .pages import data_uri, encode_jpeg, render_page
 from .predict import predict, process_rank
 from .score import score
+from .trainable import Trainable
 from .video import read_pictures, sample_idxs
 
 # %% ../nbs/30_validation.ipynb #05c-010-spread_records
@@ -47,19 +46,18 @@ def sample_records(
 
 # %% ../nbs/30_validation.ipynb #05c-010-validate
 def validate(
-    model: VideoLlava,  # Left in the mode it was in, training or not
-    tokenizer,  # Of the model
+    captioner: Trainable,  # Its model is left in the mode it was in, training or not
     records: list,  # Validation records
     cfg: FinetuneCfg,  # Of the run; the page goes below `cfg.out`
     step: int,  # Names the page
     share: bool = True,  # Does each process caption its part of the records? Else each captions all
 ) -> dict:  # eval_CIDEr_<task>; nothing in all processes but the first
     "Caption records and score them; writes `validation/step-<step>.html`. Records that cannot be shown are left out"
+    model = captioner.model
     training = model.training
     failed = {}
     how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True)
     model.eval()
-    captioner = LlavaCaptioner(model, tokenizer)
     said = predict(captioner, records, cfg.video_dir, how, failed=failed, share=share)
     model.train(training)
     if process_rank()[0]:
