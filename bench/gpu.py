@@ -31,7 +31,8 @@ from shotluck.checkpoint import save_model
 from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
-from shotluck.features import FrameBank, Pixels, decode_in_worker
+from shotluck.decoding import decode_in_worker
+from shotluck.features import FrameBank, Pixels
 from shotluck.files import write_json
 from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, generate, make_config

@@ -22,7 +22,7 @@ def make(folder, kind):
 
     from shotluck.cost import SIGLIP
     from shotluck.files import write_json
-    from shotluck.llava import meta_model
+    from shotluck.llava_checks import meta_model
     from shotluck.text import read_json
     from shotluck.tinyllava import make_config_of
 

@@ -14,7 +14,7 @@ root = Path(__file__).resolve().parent.parent
 
 def demo_table() -> str:
     "The kept run of the demo, as markdown"
-    from shotluck.demo import scores_table, table
+    from shotluck.claims import scores_table, table
     from shotluck.text import read_json
 
     r = read_json(root / 'bench' / 'demo.json')

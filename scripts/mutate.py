@@ -312,8 +312,11 @@ def readers(notebooks: list) -> dict:
 RUN = """
 import multiprocessing, os, resource, signal, sys, tempfile
 from pathlib import Path
+import shotluck.torchvision_mend  # or transformers may not be importable
 import av, cv2, IPython.core.interactiveshell, jinja2, matplotlib.pyplot, nbdev.test, pandas, peft, torch, transformers
 import transformers.models.auto.modeling_auto, transformers.trainer, transformers.models.llava.modeling_llava
+for name in [name for name in sys.modules if name.startswith('shotluck')]:
+    del sys.modules[name]
 multiprocessing.get_start_method()  # settled before a test compares what a stage leaves behind
 print('ready', flush=True)
 for line in sys.stdin:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', 'finetune_main', 'evaluate_main', 'caption_main',
-           'describe_main', 'function_of', 'run', 'download', 'split', 'convert', 'finetune', 'evaluate', 'score',
-           'compare', 'caption', 'describe', 'demo', 'main']
+           'describe_main', 'doctor_main', 'function_of', 'run', 'download', 'split', 'convert', 'finetune', 'evaluate',
+           'score', 'compare', 'caption', 'describe', 'doctor', 'demo', 'main']
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -163,6 +164,18 @@ def describe_main(
         import shotluck.describe as stage
     print(stage.describe_any(model, pool, frames, text, answer, batch, gpus, dtype))
 
+# %% ../nbs/91_cli.ipynb #91-cli-doctor
+@command
+def doctor_main(
+    folder: str = '.',  # Data or runs to look through
+):
+    "Say what is installed, where models run, whether the hub is reached, and what of a folder is unfinished"
+    if not os.path.isdir(folder):
+        raise ValueError(f"{folder}: no such folder")
+    with starting():
+        import shotluck.doctor as stage
+    print(stage.report(folder))
+
 # %% ../nbs/91_cli.ipynb #91-cli-COMMANDS
 # name -> (module, function)
 COMMANDS = dict(
@@ -172,9 +185,10 @@ COMMANDS = dict(
     finetune=('cli', 'finetune_main'),
     evaluate=('cli', 'evaluate_main'),
     score=('report', 'score_main'),
-    compare=('report', 'compare_main'),
+    compare=('comparison', 'compare_main'),
     caption=('cli', 'caption_main'),
     describe=('cli', 'describe_main'),
+    doctor=('cli', 'doctor_main'),
     demo=('demo', 'main'),
 )
 
@@ -244,6 +258,11 @@ def describe():
     return run('describe')
 
 
+def doctor():
+    "shotluck-doctor"
+    return run('doctor')
+
+
 def demo():
     "shotluck-demo"
     return run('demo')
@@ -266,5 +285,7 @@ def main():
         return 0
     print(text, file=sys.stderr)
     if stage:
-        print(f'{program()}: there is no stage {stage!r}', file=sys.stderr)
+        nearest = get_close_matches(stage, COMMANDS, 1)
+        hint = f', did you mean {nearest[0]}?' if nearest else ''
+        print(f'{program()}: there is no stage {stage!r}{hint}', file=sys.stderr)
     return 2

@@ -17,17 +17,8 @@ from transformers import LlavaConfig
 
 from .errors import blaming_file
 from .hub import adapter_chain, find_tower
-from shotluck.llava import (
-    check_architecture,
-    default_frames,
-    frames_per_pass,
-    is_matrix,
-    meta_model,
-    one_layer_each,
-    other_layers,
-    patches_per_side,
-    tokens_per_frame,
-)
+from .llava import default_frames, frames_per_pass, is_matrix, patches_per_side, tokens_per_frame
+from .llava_checks import check_architecture, meta_model, one_layer_each, other_layers
 from .model import adapter_settings, read_config
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of

@@ -25,12 +25,16 @@ from transformers.utils import is_flash_attn_2_available
 def pick_device(
     device: str = None,  # Name such as cpu or cuda:1; None or 'auto': choose
 ) -> str:
-    "The named device; without a name cuda, else mps, else cpu"
-    if device and device != 'auto':
-        return device
-    if torch.cuda.is_available():
-        return 'cuda'
-    return 'mps' if torch.backends.mps.is_available() else 'cpu'
+    "The named device, without a name cuda, else mps, else cpu; `ValueError` names what there is if it is not there"
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    known = ['cuda', *[f'cuda:{i}' for i in range(n_gpus)]] if n_gpus else []
+    known += ['mps'] if torch.backends.mps.is_available() else []
+    known += ['cpu']
+    if not device or device == 'auto':
+        return known[0]
+    if device not in known:
+        raise ValueError(f"device {device!r} is not there: this machine has {', '.join(known)}")
+    return device
 
 # %% ../nbs/22_device.ipynb #04-018b-pick_dtype
 def pick_dtype(

@@ -17,8 +17,8 @@ import psutil
 import torch
 
 from .containers import status_of
+from .decoding import decode_in_worker
 from .errors import blaming_file
-from .features import decode_in_worker
 from .files import atomic_write, path_inside
 from .looks import LookBank, ShotFrames, cut_shots, decode_pictures
 from .video import VideoError

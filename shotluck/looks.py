@@ -12,7 +12,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .captioner import Captioner
-from .features import iter_decoded
+from .decoding import iter_decoded
 from .files import path_inside
 from .jobs import run_supervised
 from .video import VideoError, VideoInfo, probe, read_pictures

@@ -35,14 +35,9 @@ from .device import attention_for, pick_device, pick_dtype, quiet_loading
 from .endpoint import Endpoint
 from .errors import blaming_file
 from .hub import PRESETS, adapter_chain, base_of, locate, model_fingerprint, stored_bytes, weight_files
-from shotluck.llava import (
-    VideoLlava,
-    check_architecture,
-    check_config,
-    known_settings,
-    picture_settings,
-)
+from .llava import VideoLlava, picture_settings
 from .llava_captioner import LlavaCaptioner
+from .llava_checks import check_architecture, check_config, known_settings
 from .plan import safe_tokenizer
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava

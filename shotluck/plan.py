@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SYSTEM', 'TEMPLATES', 'NANO_TEMPLATE', 'apply_template', 'check_template', 'safe_tokenizer', 'Encoded', 'TooLong',
-           'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'encode', 'pad_rows', 'collate']
+           'frame_budget', 'escape_special_tokens', 'plain_record', 'first_words', 'fit_words', 'encode', 'pad_rows',
+           'collate']
 
 # %% ../nbs/21_plan.ipynb #21-plan-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -237,9 +238,13 @@ def first_words(
     return kept
 
 # %% ../nbs/21_plan.ipynb #21-_shorten
-def _fit_speech(n_words, tokens, left):  # Ids and mask with the most words of `n_words` that fit: ten tries for 1000
-    fitting = bisect_right(range(n_words), 0, key=lambda n: -left(tokens(n)[0])) - 1
-    return tokens(max(fitting, 0))
+def fit_words(
+    room: int,  # Tokens there are
+    count,  # Called with a number of words: the tokens that a prompt with so many takes; more words, more tokens
+    n_words: int,  # Words there are, too many
+) -> int:  # 0 also if none fit
+    "The most words that fit, found in ten tries for 1000 words"
+    return max(0, bisect_right(range(n_words), room, key=count) - 1)
 
 # %% ../nbs/21_plan.ipynb #21-_expand
 def _expand_images(ids, mask, image, sizes):  # (input_ids, labels): the k-th image token becomes `sizes[k]` of them
@@ -273,17 +278,16 @@ def encode(
         asr = said if n_words is None else first_words(said, n_words)
         return _tokens(dict(record, asr=asr), text, tokenizer, speech, markers)
 
-    def left(ids):  # Tokens that remain beside these and one frame a shot
-        return context - len(ids) - len(shots) * (tokens_per_frame - 1)
-
+    room = context - len(shots) * (tokens_per_frame - 1)  # beside one frame a shot
     ids, mask = tokens(None)
-    if left(ids) < 0:
+    if len(ids) > room:
         n_words = sum(len(words.split()) for words in said) if speech else 0
-        ids, mask = _fit_speech(n_words, tokens, left)
-    if left(ids) < 0:
-        wanted = f"{-left(ids)} too many with one frame a shot and no speech"
+        ids, mask = tokens(fit_words(room, lambda n: len(tokens(n)[0]), n_words))
+    left = room - len(ids)
+    if left < 0:
+        wanted = f"{-left} too many with one frame a shot and no speech"
         raise TooLong(f"{record['id']}: does not fit {context} tokens: {wanted}")
-    budget = min(frame_budget(record, frames), len(shots) + left(ids) // max(tokens_per_frame, 1))
+    budget = min(frame_budget(record, frames), len(shots) + left // max(tokens_per_frame, 1))
     idxs = sample_idxs(shots, budget, rng)
     input_ids, labels = _expand_images(ids, mask, image, [len(own) * tokens_per_frame for own in idxs])
     return Encoded(record['id'], input_ids, labels, idxs)

@@ -324,16 +324,18 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
                 raise answer
             self.failed[id] = str(answer)
             return
-        if self.journal and id not in self.answers:
+        if self.journal:
             keep_answer(self.journal, id, answer)
         self.answers[id] = answer
 
     def answer(self, batch):
         if not self.captioner.batched:  # answers do not depend on what is asked beside them
             batch = [item for item in batch if item.plan.id not in self.answers]
-        if batch:
-            got = answer_batch(self.captioner, batch, self.bank, self.cfg.length(batch[0].task), self.keep)
-            for item, answer in zip(batch, got):
+        if not batch:
+            return
+        got = answer_batch(self.captioner, batch, self.bank, self.cfg.length(batch[0].task), self.keep)
+        for item, answer in zip(batch, got):
+            if item.plan.id not in self.answers:  # from the journal, or kept when it came
                 self.keep(item, answer)
 
 

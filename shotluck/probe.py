@@ -8,6 +8,7 @@ __all__ = ['EXACT', 'BICUBIC', 'BILINEAR', 'BITEXACT', 'write_video', 'VideoInfo
 
 # %% ../nbs/04_probe.ipynb #04-probe-imports
 import os
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -92,6 +93,7 @@ class VideoInfo:
     lead: float  # Our second 0 on ffmpeg's clock, which begins with the first packet, seconds
     decoded: bool  # Were the frames counted by decoding, as packets would not do?
     truncated: bool  # Does the file end before what it announces?
+    timecode: str  # Of its first frame, as a camera writes it, such as 10:00:00:00; '' if there is none
 
 # %% ../nbs/04_probe.ipynb #00-011-_film_of
 def film_stream(
@@ -347,6 +349,15 @@ def _first_second(container, film, sound):
         return min((float(stream.start_time * stream.time_base) for stream in streams), default=None)
     return container.start_time / 1e6 if container.start_time else 0.0
 
+# %% ../nbs/04_probe.ipynb #04-probe-timecode
+def _timecode(container, film):
+    "Timecode of the first frame: of the film, of a track of its own, or of the whole file; '' if there is none"
+    for table in (film.metadata, *[stream.metadata for stream in container.streams.data], container.metadata):
+        found = table.get('timecode') or table.get('TIMECODE') or ''  # Matroska writes names in capitals
+        if found:
+            break
+    return found if re.fullmatch(r'\d\d:\d\d:\d\d[:;.]\d\d', found) else ''
+
 # %% ../nbs/04_probe.ipynb #00-012a-info
 def _info(path, container, film, counted, decoded):
     "What is known of a video whose frames have been counted"
@@ -384,6 +395,7 @@ def _info(path, container, film, counted, decoded):
         edited=counted.hidden > 0,
         decoded=decoded,
         truncated=cut,
+        timecode=_timecode(container, film),
     )
 
 # %% ../nbs/04_probe.ipynb #00-012a-_probe

@@ -34,7 +34,8 @@ from .device import attention_for
 from .errors import blaming_file
 from .hub import find_tower, stored_bytes, weight_files
 from .jobs import run_supervised
-from .llava import VideoLlava, check_architecture, check_config, known_settings, picture_settings
+from .llava import VideoLlava, picture_settings
+from .llava_checks import check_architecture, check_config, known_settings
 from .plan import TEMPLATES, safe_tokenizer
 from .text import read_json
 
