@@ -16,11 +16,11 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-from .asking import USUAL, Asking, read_answer
 from tqdm.auto import tqdm
 
 from . import __version__
 from .answers import KeyFrames, answer_records
+from .asking import USUAL, Asking, read_answer
 from .captioner import Captioner
 from .configs import CaptionCfg, EvaluateCfg
 from .errors import one_line_reason, settings_of

@@ -9,8 +9,8 @@ __all__ = ['remaining_context', 'max_shots_per_prompt', 'questions']
 from typing import NamedTuple
 
 import numpy as np
-from .asking import USUAL, Asking
 
+from .asking import USUAL, Asking
 from .captioner import Captioner
 
 # %% ../nbs/51_story.ipynb #07-012g-room
