@@ -28,6 +28,7 @@ from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
 from .results import LOG, Results, content_mark, quoted, result_names, trusted_rows
+from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .shots import Shot, find_shots
 from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
@@ -387,13 +388,13 @@ def caption_file(
     if not cfg.again and (paths := results.found()):
         return paths, True
     with Journal(results.journal) as done:
+        old = corrections_before(results)
+        shots = own_limits(old) if old and not os.path.isfile(cfg.shots) else None
         captioner, why_none = load()
-        board = caption_video(results.video, captioner, cfg, note=why_none, done=done, name=name)
-
-        def render(form):
-            return board.to_html(results.src) if form == 'html' else getattr(board, f'to_{form}')()
-
-        paths = results.write(render)
+        board = caption_video(results.video, captioner, cfg, shots, note=why_none, done=done, name=name)
+        if old and (said := take_over(board, old, results)):
+            tqdm.write(f'{display_name(video)}: {said}')
+        paths = results.write(lambda form: board.render(form, results.src))
         done.finish()
     return paths, False
 
@@ -441,16 +442,23 @@ def _noting_failure(
 
 # %% ../nbs/53_caption.ipynb #07-016a-caption_files
 def caption_files(
-    paths: list,  # Videos and folders
+    paths: list,  # Videos, folders, and corrected storyboards (.json, .csv)
     out,  # Folder for the results; None: beside each video
     cfg,  # `CaptionCfg`
 ) -> tuple:  # (files that are there now, one line for each video that failed, videos that were finished before)
-    "Caption many videos; one that fails costs the others nothing. `ValueError` if the model cannot be loaded"
+    """Caption many videos, and write corrected storyboards again; one that fails costs the others nothing.
+
+    `ValueError` if the model cannot be loaded."""
+    corrected = [Path(path) for path in paths if Path(path).suffix.lower() in ('.json', '.csv')]
+    paths = [path for path in paths if Path(path) not in corrected]
     load = _once(lambda: _announced(*captioner_for(cfg.model, cfg), cfg.asking))
     made = _once(lambda: model_key(cfg.model, cfg.server))
     videos = videos_in(paths)
     names = result_names(videos, out)
     written, failed, skipped = {}, {}, []
+    for path in corrected:
+        with _noting_failure(path, failed):
+            written[path] = rewrite_results(path, cfg.formats, out)
     # first all that is finished: it may have moved, and its name be free for another
     for video in [] if cfg.again else videos:
         with _noting_failure(video, failed):
@@ -464,6 +472,6 @@ def caption_files(
         with _noting_failure(video, failed):
             written[video], _ = caption_file(video, out or video.parent, load, cfg, label, names[video], made)
     there = []
-    for video in videos:
+    for video in (*corrected, *videos):
         there += written.get(video, [])
-    return there, [failed[video] for video in videos if video in failed], skipped
+    return there, [failed[video] for video in (*corrected, *videos) if video in failed], skipped

@@ -117,7 +117,7 @@ def evaluate_main(**kwargs):
 @command
 @delegates(CaptionCfg)
 def caption_main(
-    paths: Param('Videos, and folders of videos', str, nargs='+'),
+    paths: Param('Videos, folders of videos, and corrected storyboards (.json, .csv)', str, nargs='+'),
     out: str = '',  # Folder for the results; empty: beside each video
     **kwargs,
 ):

@@ -7,12 +7,13 @@ __all__ = ['CONTROLS', 'BASELINES', 'FORMATS', 'GROUPS', 'parse_names', 'Finetun
            'ServerSettings', 'server_settings', 'EvaluateCfg', 'CaptionCfg']
 
 # %% ../nbs/19_configs.ipynb #19-configs-imports
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from fastcore.basics import store_attr
-from .asking import Asking, field_names, language_name
 
+from .asking import Asking, field_names, language_name
 from .convert import TASKS
 from .errors import settings_of
 from .score import LENGTHS, read_records
@@ -391,7 +392,7 @@ def _asking(cfg):  # `Asking` of a `CaptionCfg`; `ValueError` for what cannot be
     return asking
 
 # %% ../nbs/19_configs.ipynb #07-011
-FORMATS = ('html', 'json', 'srt', 'vtt', 'md', 'csv')
+FORMATS = ('html', 'json', 'srt', 'vtt', 'md', 'csv', 'txt', 'sheet', 'chapters', 'ffmetadata', 'edl', 'fcpxml', 'otio')
 
 
 class CaptionCfg:
@@ -405,7 +406,7 @@ class CaptionCfg:
         whisper: str = 'base',  # For --speech whisper: size of the model, or its folder
         min_shot: float = 0.5,  # Seconds that a found shot has at least
         frames: int = 0,  # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
-        format: str = 'html,json',  # What to write: html, json, srt, vtt, md, csv
+        format: str = 'html,json',  # What to write: html, json, srt, vtt, md, csv; txt (transcript), sheet (contact sheet); chapters (YouTube), ffmetadata; edl, fcpxml, otio (editing programs)
         prompt: str = None,  # Words that each shot is asked with, in place of our own
         summary_prompt: str = None,  # Words that the whole is asked with, in place of our own
         language: str = '',  # Of the captions: a code or an English name, such as de or German
@@ -429,6 +430,8 @@ class CaptionCfg:
         bad = sorted(set(self.formats) - set(FORMATS))
         if bad or not self.formats:
             raise ValueError(f"format {', '.join(bad)!r} is not known: use {', '.join(FORMATS)}")
+        if 'otio' in self.formats and find_spec('opentimelineio') is None:
+            raise ValueError("format otio needs OpenTimelineIO: pip install 'shotluck[edit]'; edl and fcpxml do not")
         if batch < 1:
             raise ValueError(f"batch must be at least 1, got {batch}")
         if min_shot < 0:

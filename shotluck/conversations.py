@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .clips import clip_name
 from .shots import annotated_shots
+from .storyboard_annotations import Unapproved
 from .tables import Fault
 
 # %% ../nbs/17_conversations.ipynb #03-005-one_line
@@ -266,9 +267,18 @@ def _judge(ann, video, shots, times):  # `_JudgedShots`
 def _text_state(text):  # (status, reason) of a caption or an answer
     if not isinstance(text, str):
         return 'bad_row', f'text expected, got {type(text).__name__}'
+    if isinstance(text, Unapproved) and text.strip():
+        return 'unapproved', 'a model wrote it, and no person has changed or approved it'
     if not text.strip() or text.lstrip()[:11].lower() == 'placeholder':
         return 'placeholder', 'no text was written for it'
     return 'ok', ''
+
+# %% ../nbs/17_conversations.ipynb #17-_origin
+def _origin(ann, number):  # Who wrote a caption of a corrected storyboard: person, approved or model; None elsewhere
+    origins = ann.get('origins')
+    if isinstance(origins, list) and isinstance(number, int) and 0 < number <= len(origins):
+        return origins[number - 1]
+    return None
 
 # %% ../nbs/17_conversations.ipynb #17-_record
 def _record(ann, video, unit, judged, places):  # The record of one unit, over the shots at these places
@@ -283,6 +293,8 @@ def _record(ann, video, unit, judged, places):  # The record of one unit, over t
         seconds=[judged.seconds[i] for i in places],
         asr=[judged.asr[i] for i in places],
     )
+    if origin := ann.get('whole_origin') if task == 'summary' else _origin(ann, number):
+        record['origin'] = origin
     if task == 'qa':
         record['question'] = one_line_text(question_and_answer(ann)[0])
     record['conversations'] = [{'from': 'human', 'value': prompt(record)}, {'from': 'gpt', 'value': one_line(text)}]

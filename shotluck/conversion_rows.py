@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from .conversations import expected_units, list_or_empty, question_and_answer, records_of
 from .jobs import begin_ahead
+from .storyboard_annotations import approve_all
 from .tables import SPLITS, TABLES, Fault, hashed_split, iter_annotations, shard_of, source_video
 from .text import from_json, to_json_bytes
 
@@ -167,12 +168,15 @@ _UNKNOWN = dict(status='missing', reason='shots.jsonl has no line of it; run sho
 
 
 def _chunks(
-    files, lines, shard, size
+    files, lines, shard, size, unapproved
 ):  # Yield ([`AnnotationSource`, …], job for `_work`), `size` annotations at a time
     annotations = _annotations(files, shard_of(shard))
     while chunk := list(islice(annotations, size)):
         sources = [source for source, _ in chunk]
-        yield sources, [(ann, lines.get(source.video, _UNKNOWN)) for source, ann in chunk]
+        found = [
+            approve_all(ann) if unapproved and isinstance(ann, dict) and 'origins' in ann else ann for _, ann in chunk
+        ]
+        yield sources, [(ann, lines.get(source.video, _UNKNOWN)) for source, ann in zip(sources, found)]
 
 # %% ../nbs/17_conversion_rows.ipynb #17-_in_processes
 def _in_processes(work, chunks, workers):  # Yield what `work` gives of each chunk, in order, a few chunks ahead
@@ -197,10 +201,11 @@ def converted_rows(
     shard: str,  # i/n: only this part of the videos; '': all
     workers: int,  # Processes; 0: one for each core if there is much to do
     size: int = 256,  # Annotations that a process gets at a time
+    unapproved: bool = False,  # Take what a model wrote in a storyboard and no person approved?
 ):  # Yields (`AnnotationSource`, [`ConvertedRow`, …])
     "The rows of all annotations in the order of the input, whichever process made them"
     work = partial(_work, tasks)
-    chunks = _chunks(files, lines, shard, size)
+    chunks = _chunks(files, lines, shard, size, unapproved)
     first = list(islice(chunks, 2))
     if not workers:
         n_bytes = sum(file.stat().st_size for _, file in files)

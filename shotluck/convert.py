@@ -16,6 +16,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from fastcore.script import Param
 from tqdm.auto import tqdm
 
 from shotluck.conversations import (  # noqa: F401, also found here
@@ -265,6 +266,7 @@ def convert(
     quiet: bool = True,  # No progress bar?
     shard: str = '',  # i/n: only this part of the videos; a run without it joins the parts
     engine: str = '',  # 'ray': without `shots`, videos are probed on a Ray cluster
+    unapproved: bool = False,  # Take what a model wrote in a storyboard and no person approved?
 ) -> dict:  # status -> count
     "Write records and a ledger with one row for each input row; nothing is done if nothing has changed"
     out_dir = Path(out_dir)
@@ -279,13 +281,13 @@ def convert(
         shots = shard_path(probed, shard)
     shots_sum = sha256(shots)
     videos = shots_sum if given else str(videos_dir)
-    key = _fingerprint(files, meta_files, videos, list(tasks), keep_leaks, list(formats))
+    key = _fingerprint(files, meta_files, videos, list(tasks), keep_leaks, list(formats), unapproved)
     state = [key, shots_sum]
     if not shard and (counts := _counts_before(out_dir, state)) is not None:
         return counts
 
     def results():
-        return converted_rows(files, lines_by_video(shots), tuple(tasks), shard, workers)
+        return converted_rows(files, lines_by_video(shots), tuple(tasks), shard, workers, unapproved=unapproved)
 
     if shard:
         return _write_shard(shard_path(out_dir / 'convert.jsonl', shard), key, shard, results())
@@ -299,10 +301,16 @@ def convert(
 def main(
     data: str = 'data',  # Folder with raw/ and shots.jsonl; records/ and ledger.csv go there
     videos: str = '',  # Folder of the videos, if elsewhere
-    annotations: str = '',  # Annotation file or folder, if elsewhere; .csv: your own table with video, start, end, caption
+    annotations: Param(
+        'Annotation files or folder, if elsewhere; .csv: your own table with video, start, end, caption; corrected storyboards (.json)',
+        str,
+        nargs='*',
+        default=None,
+    ) = None,
     tasks: str = 'caption,narration,summary,qa',  # Tasks to make records of
     format: str = '',  # Other forms to write beside our own, comma between: llava, messages (both name clip files: shotluck-split --write)
     keep_leaks: bool = False,  # Keep training rows whose source is in val or test
+    unapproved: bool = False,  # Of storyboards: take also what a model wrote and no person changed or approved
     report: bool = False,  # Also write report.html: what became of the rows, in pictures
     shard: str = '',  # i/n, i from 0: only this part of the videos; a run without it joins the parts
     engine: str = '',  # ray: without shots.jsonl, probe the videos on a Ray cluster
@@ -318,7 +326,7 @@ def main(
     shots = data / 'shots.jsonl'
     videos = videos or data / 'raw' / 'videos'
     counts = convert(
-        annotations or data / 'raw' / 'annotations',
+        [annotations] if isinstance(annotations, str) else annotations or data / 'raw' / 'annotations',
         videos,
         data,
         shots if shots.exists() else None,
@@ -329,6 +337,7 @@ def main(
         quiet,
         shard,
         engine,
+        unapproved,
     )
     n_ok = counts.get('ok', 0)
     place = shard_path(data / 'convert.jsonl', shard) if shard else data / 'records'

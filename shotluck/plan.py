@@ -143,7 +143,7 @@ def safe_tokenizer(
     if words is not None:
         if tokenizer.eos_token is None or tokenizer.pad_token is None:
             raise ValueError("its tokenizer names no end token or no padding (eos_token, pad_token)")
-        highest = max(tokenizer.get_vocab().values(), default=0)
+        highest = max(tokenizer.get_vocab().values())
         if highest >= words:
             raise ValueError(f"its tokenizer has a token of number {highest}, the model knows {words} words")
         check_template(tokenizer)

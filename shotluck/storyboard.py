@@ -19,6 +19,7 @@ from urllib.parse import quote
 from fastcore.basics import patch, store_attr
 
 from .pages import data_uri, encode_jpeg, render_page
+from .storyboard_annotations import machine_note, words_digest
 from .text import safe_cell
 
 # %% ../nbs/52_storyboard.ipynb #07a-005
@@ -53,6 +54,8 @@ class CaptionedShot:
         thumb: bytes = b'',  # A JPEG of one of its frames
         key: int = None,  # The frame that `thumb` shows
         fields: dict = None,  # name -> text: what was asked for beside the caption; None: nothing was, or nothing came
+        machine: dict = None,  # What a program wrote, as `machine_note` says; None: all that is here
+        approved: bool = False,  # Did a person say that it is right?
     ):
         store_attr()
         self.fields = fields or {}
@@ -80,6 +83,8 @@ class Storyboard:
     ):
         self.video = Path(video)
         self.name = display_name(video)
+        self.machine = None  # digest of the summary as a program wrote it; None: the one that is here
+        self.approved = False  # did a person say that the summary is right?
         store_attr('shots,summary,info,meta,note,parts')
 
     @property
@@ -100,22 +105,33 @@ def _fields(thing, names):
     return {name: getattr(thing, name) for name in names}
 
 
+def _shot_json(shot):
+    "A shot as the JSON has it"
+    row = _fields(shot, _SHOT_KEYS)
+    row['machine'] = machine_note(row) if shot.machine is None else shot.machine
+    return dict(row, approved=True) if shot.approved else row
+
+
 @patch
 def to_json(self: Storyboard) -> str:
     "Everything but the pictures; version 1, as `data/storyboard.schema.json` describes"
-    shots = [_fields(shot, _SHOT_KEYS) for shot in self.shots]
+    shots = [_shot_json(shot) for shot in self.shots]
     if self.field_names:
         shots = [dict(row, fields=shot.fields) for row, shot in zip(shots, self.shots)]
     board = dict(
         version=1,
         video=self.name,
         **_fields(self.info, _INFO_KEYS),
+        timecode=getattr(self.info, 'timecode', ''),
         summary=self.summary,
         parts=list(self.parts),
         shots=shots,
         note=self.note,
         meta=self.meta,
+        machine=dict(summary=words_digest(self.summary)) if self.machine is None else self.machine,
     )
+    if self.approved:
+        board['approved'] = True
     return json.dumps(board, ensure_ascii=False, indent=1) + '\n'
 
 # %% ../nbs/52_storyboard.ipynb #07a-014-_line

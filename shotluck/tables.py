@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 from .pickles import read_split_info
+from .storyboard_annotations import read_storyboard_annotation
 from shotluck.text import (
     LONGEST,
     NestedTooDeeply,
@@ -394,6 +395,14 @@ def _split_info_annotations(path):
 def _line_fault(line, error):
     return Fault(f"line {line}: not JSON ({error})")
 
+# %% ../nbs/10_tables.ipynb #10-tables-brace
+def _begins_with_brace(path):  # Is it one object in JSON, as a storyboard is, and no list of annotations?
+    try:
+        with TextReader(path) as f:
+            return f.read(64).lstrip()[:1] == '{'
+    except (OSError, ValueError):
+        return False  # whoever reads on says what is wrong
+
 # %% ../nbs/10_tables.ipynb #00d-016
 def iter_annotations(
     file,  # One of `annotation_files`, or a `*_split_info.pkl`
@@ -409,6 +418,8 @@ def iter_annotations(
         yield from map(_with_checked_times, iter_jsonl(file, _line_fault, nan=False))
     elif ending == '.pkl':
         yield from _split_info_annotations(file)
+    elif _begins_with_brace(file):
+        yield _with_checked_times(read_storyboard_annotation(file))
     else:
         yield from map(_with_checked_times, iter_json(file))
 
