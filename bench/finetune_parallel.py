@@ -20,9 +20,11 @@ from shotluck.download import download
 from shotluck.files import write_json
 from shotluck.split import split
 from shotluck.text import read_json
-from shotluck.twins import make_twin
 
 root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / 'nbs'))
+from fixtures.twins import make_twin  # noqa: E402
+
 p = argparse.ArgumentParser()
 p.add_argument('--only', default='')
 p.add_argument('--steps', type=int, default=20)

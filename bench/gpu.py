@@ -351,7 +351,9 @@ def speed(at):
         'full, features, checkpointing': dict(cache='memory', checkpointing=True),
     }
     loaded, tokenizer = load_model(model, device='cpu', dtype='bfloat16')
-    sample = RecordData(read_jsonl(data / 'records/train.jsonl'), LlavaCaptioner(loaded, tokenizer), FinetuneCfg(frames=8))
+    sample = RecordData(
+        read_jsonl(data / 'records/train.jsonl'), LlavaCaptioner(loaded, tokenizer), FinetuneCfg(frames=8)
+    )
     items = [sample[i] for i in range(16)]
     images = 8 * loaded.tokens_per_frame
     tokens = float(np.mean([len(item.plan.input_ids) for item in items]))

@@ -62,6 +62,7 @@ class Mutant(NamedTuple):
     end: int
     before: str
     after: str
+    line: str  # The line of the cell in which that is
 
 
 def exported_cells(path: Path) -> tuple:
@@ -237,7 +238,9 @@ def mutants_of(path: Path) -> list:
         for kind, (start, end), after in finder.found:
             before = source.encode()[start:end].decode()
             if before != after and compiles(source, start, end, after):
-                made.append(Mutant(module, path.name, number, kind, start, end, before, after))
+                made.append(
+                    Mutant(module, path.name, number, kind, start, end, before, after, line_at(source, start, end))
+                )
     return made
 
 
@@ -277,7 +280,8 @@ def listed(file: Path) -> list:
         start, end = len(source[:start].encode()), len(source[:end].encode())
         if not compiles(source, start, end, row['after'].strip()):
             sys.exit(f"{file}: {row['before']!r} -> {row['after']!r} in {path.name} is no Python")
-        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, row['before'], row['after'].strip()))
+        texts = row['before'], row['after'].strip(), line_at(source, start, end)
+        made.append(Mutant(row['module'], path.name, number, 'listed', start, end, *texts))
     return made
 
 
@@ -435,8 +439,11 @@ def main():
     if args.own:
         users = {module: names[:1] for module, names in users.items()}
     equivalent = json.loads((root / 'bench' / 'mutants_equivalent.json').read_text(encoding='utf-8'))
+    commit = subprocess.run(
+        ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
+    ).stdout.strip()
     results = tried(mutants, users, args.workers)
-    report(results, equivalent, args)
+    report(results, equivalent, commit, args)
 
 
 def tried(mutants: list, users: dict, workers: int) -> list:
@@ -463,9 +470,7 @@ def tried(mutants: list, users: dict, workers: int) -> list:
                 home, *others = users[mutant.module]
                 by = copy.noticed_by(mutant, [home, *sorted(others, key=seconds.get)], seconds)
                 if not by:
-                    tqdm.write(
-                        f'not noticed: {mutant.module}, {line_of(mutant)!r}: {mutant.before!r} -> {mutant.after!r}'
-                    )
+                    tqdm.write(f'not noticed: {mutant.module}, {mutant.line!r}: {mutant.before!r} -> {mutant.after!r}')
                 return mutant, by
             finally:
                 copies.put(copy)
@@ -474,7 +479,7 @@ def tried(mutants: list, users: dict, workers: int) -> list:
             return list(tqdm(pool.map(check, mutants), 'broken', len(mutants)))
 
 
-def report(results, equivalent, args):
+def report(results, equivalent, commit, args):
     "Print and write how many broken lines of each module were noticed, and which were not"
     table, missed = {}, []
     for mutant, by in results:
@@ -485,14 +490,11 @@ def report(results, equivalent, args):
         elif any(same_mutant(mutant, known) for known in equivalent):
             row['equivalent'] += 1
         else:
-            missed.append({**mutant._asdict(), 'line': line_of(mutant)})
+            missed.append(mutant._asdict())
     for row in table.values():
         row['share'] = round(row['noticed'] / max(1, row['drawn'] - row['equivalent']), 3)
     total = {k: sum(r[k] for r in table.values()) for k in ('drawn', 'noticed', 'equivalent')}
     total['share'] = round(total['noticed'] / max(1, total['drawn'] - total['equivalent']), 3)
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
-    ).stdout.strip()
     made = dict(commit=commit, seed=args.seed, total=total, modules=table, missed=missed)
     args.out.write_text(json.dumps(made, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
     for row in missed:
@@ -509,16 +511,16 @@ def same_mutant(mutant, known: dict) -> bool:
     return (
         mutant.module == known['module']
         and all(squeezed(getattr(mutant, n))[0] == squeezed(known[n])[0] for n in names)
-        and squeezed(known['line'])[0] in squeezed(line_of(mutant))[0]
+        and squeezed(known['line'])[0] in squeezed(mutant.line)[0]
     )
 
 
-def line_of(mutant) -> str:
-    "The line that was broken"
-    source = nbformat.read(root / 'nbs' / mutant.notebook, 4).cells[mutant.cell].source.encode()
-    start = source.rfind(b'\n', 0, mutant.start) + 1
-    end = source.find(b'\n', mutant.end)
-    return source[start : end if end >= 0 else None].decode().strip()[:200]
+def line_at(cell: str, start: int, end: int) -> str:
+    "The line of a cell in which its bytes [start, end) are"
+    source = cell.encode()
+    begin = source.rfind(b'\n', 0, start) + 1
+    stop = source.find(b'\n', end)
+    return source[begin : stop if stop >= 0 else None].decode().strip()[:200]
 
 
 if __name__ == '__main__':

@@ -19,9 +19,6 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 LATE = {'demo', 'cli'}  # modules whose functions may import parts of the project when they are called
-LONG = {  # modules over 450 lines that hold one idea, and why they are not two
-    'twins': 'the sizes and settings of twelve families, a function each: a table in code, read where one family fails',
-}
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -132,12 +129,12 @@ def parameters(exported: list) -> tuple:
 
 
 def long_modules(books: dict) -> dict:
-    "Module -> its lines if they are over 450, and why it is one module all the same where `LONG` says so"
+    "Module -> its lines, of those that have more than 450: each holds two ideas"
     found = {}
     for module, cells, _ in books.values():
         n_lines = sum(source.count('\n') + 2 for source in cells)
         if n_lines > 450:
-            found[module] = f'{n_lines}: {LONG[module]}' if module in LONG else n_lines
+            found[module] = n_lines
     return found
 
 

@@ -24,6 +24,7 @@ class Plan(NamedTuple):
     frames: list  # Frame numbers of each shot; empty if no frame is shown
     n_tokens: int  # Of the prompt, pictures included; 0: not known
     answer: str = None  # For training: what is to be learnt
+    schema: dict = None  # JSON schema that the answer should follow, for a server that can be held to one
 
 # %% ../nbs/22_captioner.ipynb #22c-Answer
 class Answer(NamedTuple):
@@ -190,4 +191,4 @@ def plan_by_counting(
     budget = _fit_frames(left, shots_cost, len(shots), most) if shots else 0
     numbers = sample_idxs(shots, budget, rng) if shots else []
     n_tokens = words_cost(n_words) + shots_cost(budget)
-    return Plan(record['id'], prompt_parts(text(n_words), show), numbers, n_tokens, target)
+    return Plan(record['id'], prompt_parts(text(n_words), show), numbers, n_tokens, target, record.get('schema'))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', 'finetune_main', 'evaluate_main', 'caption_main',
-           'describe_main', 'doctor_main', 'function_of', 'run', 'download', 'split', 'convert', 'finetune', 'evaluate',
-           'score', 'compare', 'caption', 'describe', 'doctor', 'demo', 'main']
+           'describe_main', 'doctor_main', 'function_of', 'parser_of', 'run', 'download', 'split', 'convert',
+           'finetune', 'evaluate', 'score', 'compare', 'caption', 'describe', 'doctor', 'demo', 'main']
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
@@ -53,7 +53,7 @@ with starting():
     from fastcore.script import Param, anno_parser
 
     from shotluck import __version__
-    from shotluck.configs import CaptionCfg, EvaluateCfg, FinetuneCfg, from_recipe, list_recipes, read_cfg
+    from shotluck.configs import GROUPS, CaptionCfg, EvaluateCfg, FinetuneCfg, from_recipe, list_recipes, read_cfg
     from shotluck.errors import command
 
 # %% ../nbs/91_cli.ipynb #91-cli-command_line
@@ -123,7 +123,7 @@ def evaluate_main(**kwargs):
 @command
 @delegates(CaptionCfg)
 def caption_main(
-    paths: Param('Videos, and folders of videos', str, nargs='+'),
+    paths: Param('Videos, folders of videos, and corrected storyboards (.json, .csv)', str, nargs='+'),
     out: str = '',  # Folder for the results; empty: beside each video
     **kwargs,
 ):
@@ -201,13 +201,29 @@ def function_of(
     with starting():
         return getattr(import_module(f'shotluck.{module}'), function)
 
+# %% ../nbs/91_cli.ipynb #91-cli-parser_of
+def parser_of(
+    func,  # Of a command
+    name: str,  # That help and errors give it
+):
+    "The parser of a command's options, in the groups of which it has all options"
+    parser = anno_parser(func, name)
+    actions = {action.dest: action for action in parser._actions}
+    for title, names in GROUPS.items():
+        if set(names) <= set(actions):
+            group = parser.add_argument_group(title)
+            for option in names:
+                parser._optionals._group_actions.remove(actions[option])
+                group._group_actions.append(actions[option])
+    return parser
+
 # %% ../nbs/91_cli.ipynb #09-004-run
 def run(
     name: str,  # Of a command
 ):
     "Read the command line as this command's, and run it; `SystemExit` ends it, with an exit code or a line"
     func = function_of(name).__wrapped__  # without what fastcore adds for a command that is a script itself
-    options = vars(anno_parser(func, program()).parse_args(command_line()))
+    options = vars(parser_of(func, program()).parse_args(command_line()))
     for debugging in ('pdb', 'xtra'):
         options.pop(debugging, None)
     return func(**options)

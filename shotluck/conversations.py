@@ -80,19 +80,20 @@ def prompt(
     """The only place that words a prompt
 
     Keys of `record`: task, shots, asr; seconds if there are markers; question for a qa. `parts`: True if `asr` holds
-    summaries of parts. `told`: captions, given in the frames' place. `wording`: 'reference' for the prompt of the
-    published checkpoints.
+    summaries of parts. `told`: captions, given in the frames' place. `ask`: words in the place of our own. `form`: what
+    is asked of the form of the answer. `wording`: 'reference' for the prompt of the published checkpoints.
     """
     if record.get('wording') == 'reference':
         return _reference_prompt(record, speech)
     n_shots = len(record['shots'])
     pictures = _pictures(record, markers)
     said = _speech_lines(record) if speech else [''] * n_shots
-    ask = record['question'] if record['task'] == 'qa' else ASK[record['task']]
+    ask = record.get('ask') or (record['question'] if record['task'] == 'qa' else ASK[record['task']])
+    form = f"\n{record['form']}" if record.get('form') else ''
     if n_shots == 1:
-        return f'{pictures[0]}\n{ask} {said[0]}'.strip()
+        return f'{pictures[0]}\n{ask} {said[0]}'.strip() + form
     shots = [f'{picture}\n{text}'.strip() if text else picture for picture, text in zip(pictures, said)]
-    return '\n'.join(shots) + f'\n{ask}'
+    return '\n'.join(shots) + f'\n{ask}{form}'
 
 # %% ../nbs/17_conversations.ipynb #03-008-_list
 def list_or_empty(

@@ -7,11 +7,13 @@ __all__ = ['Endpoint', 'EndpointError', 'RecordRefused']
 
 # %% ../nbs/25_endpoint.ipynb #25-imports
 import re
+import sys
 
 import numpy as np
 from fastcore.basics import patch
+from tqdm.auto import tqdm
 
-from .captioner import Captioner
+from .captioner import Captioner, Plan
 from shotluck.chat import (
     EndpointError,
     OtherField,
@@ -37,6 +39,7 @@ class Endpoint(Captioner):
 
     batched = False
     per_frame = False
+    takes_schema = None  # Can it be held to a schema of the answer? None: not known yet
 
     def __init__(
         self,
@@ -228,6 +231,36 @@ async def _ask(
     hidden = said.answer.text.replace(session.key, '…') if session.key else said.answer.text
     return said._replace(answer=said.answer._replace(text=hidden))
 
+# %% ../nbs/25_endpoint.ipynb #25-ask_plan
+@patch
+async def _ask_plan(
+    self: Endpoint,
+    session: Session,
+    plan: Plan,  # Of a record
+    looks: list,  # `ShotPictures` of each shot
+    max_tokens: int,  # Of the answer
+):  # `ChatAnswer`; held to the plan's schema, if it has one and the server can be held to it
+    if not plan.schema or self.takes_schema is False:
+        return await self._ask(session, plan.parts, looks, max_tokens)
+    form = dict(name='answer', strict=True, schema=plan.schema)
+    try:
+        said = await self._ask(
+            session, plan.parts, looks, max_tokens, response_format=dict(type='json_schema', json_schema=form)
+        )
+        self.takes_schema = True
+        return said
+    except RecordRefused as e:
+        if self.takes_schema:  # then it is this record that is refused
+            raise
+        refused = one_line_reason(e, 200)
+    said = await self._ask(session, plan.parts, looks, max_tokens)
+    if self.takes_schema is None:
+        self.takes_schema = False
+        tqdm.write(
+            f'no JSON schema is taken, the form of answers is asked for in words only ({refused})', file=sys.stderr
+        )
+    return said
+
 # %% ../nbs/25_endpoint.ipynb #25-generate
 @patch
 def generate(
@@ -249,7 +282,7 @@ def generate(
         for i in numbers:
             plan, looks = rows[i]
             try:
-                said = await self._ask(session, plan.parts, looks, max_tokens)
+                said = await self._ask_plan(session, plan, looks, max_tokens)
             except (TooLong, RecordRefused) as e:
                 answers[i] = type(e)(f'{plan.id}: {e}')
                 if errors != 'return':
@@ -385,4 +418,5 @@ def key(
         self.self_test(pictures=False)
     settings = to_json(dict(sorted(self.settings.items())))
     look = f"{'video' if self.video_url else 'pictures'} of {self.width}, JPEG 90"
-    return ['endpoint 1', self.address.url, self.model, *self.source, look, settings]
+    room = f'context {self.context}, {self.frame_tokens} tokens a frame'  # how many frames are shown depends on it
+    return ['endpoint 2', self.address.url, self.model, *self.source, look, room, settings]

@@ -179,11 +179,9 @@ def load_for_rows(
     device: str,  # A torch device, or auto
 ) -> LoadedModel:
     "Load a model, with a bank if the features of all records take less than 2 GB"
-    captioner = load_captioner(name, dtype=cfg.dtype, device=device)
+    captioner = load_captioner(name, dtype=cfg.dtype, device=device, server=cfg.server)
     if captioner.warning and process_rank()[0] == 0:
         print(captioner.warning)
-    if cfg.cache_dir and not captioner.per_frame:
-        raise ValueError(f"cache_dir keeps what a model sees of single frames, {name} sees whole shots: leave it out")
     budgets = Counter(frame_budget(r, cfg.frames or captioner.frames) for r in records)
     n_bytes = sum(n * captioner.look_bytes(frames) for frames, n in budgets.items())
     bank = None

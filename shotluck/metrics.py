@@ -196,7 +196,7 @@ def _bleu(references, captions):  # (BLEU-1 to 4 of each record: n 4; both lengt
         length = found['testlen']
         reference_length = scorer._single_reflen(found['reflen'], 'closest', length)
         counts.append([length, reference_length, *found['correct'], *found['guess']])
-    return each, np.array(counts, dtype=float)
+    return each, np.array(counts)
 
 # %% ../nbs/18_metrics.ipynb #06a-012-_Each
 # A list that is made again each time it is gone through: the n-grams of all summaries at once would take gigabytes
@@ -246,7 +246,7 @@ def _style_counts(tokens, references):  # n 4: words, words of the reference, 4-
     for words, (reference,) in zip(tokens, references.values()):
         grams = _grams(words, 4)
         counts.append([len(words), len(reference.split()), len(grams) - len(set(grams)), len(grams)])
-    return np.array(counts, dtype=float)
+    return np.array(counts)
 
 # %% ../nbs/18_metrics.ipynb #18-_style
 def _style(counts):  # n 2 from n 4: length ratio to the references, share of repeated 4-grams
@@ -365,7 +365,7 @@ class AnswerMetrics:
             said = preds[i]
             exact = normalized_answer(said) == normalized_answer(truth)
             rows.append([exact, token_f1(said, truth), len(said.split())])
-        self.rows = np.array(rows, dtype=float)
+        self.rows = np.array(rows)
 
     def corpus(self, weights=None) -> np.ndarray:
         "Scores of the set, B 3; `weights`: how often each record is drawn, B n; None: each once"

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LANGUAGE_MODELS', 'OWN_SETTINGS', 'UNSUPPORTED', 'DOWNLOADS', 'read_config', 'end_tokens', 'load_checkpoint',
-           'load_model', 'adapter_settings', 'lora_config', 'load_adapter', 'is_address', 'is_llava',
-           'announce_download', 'put_adapter_on', 'load_captioner', 'captioner_key', 'PRESETS', 'locate']
+           'load_model', 'adapter_settings', 'lora_config', 'load_adapter', 'is_llava', 'announce_download',
+           'put_adapter_on', 'load_captioner', 'captioner_key', 'PRESETS', 'locate', 'is_address', 'ServerSettings']
 
 # %% ../nbs/26_model.ipynb #26-model-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -31,6 +31,7 @@ from transformers import (
 )
 
 from .captioner import Captioner
+from .configs import ServerSettings, is_address
 from .device import attention_for, pick_device, pick_dtype, quiet_loading
 from .endpoint import Endpoint
 from .errors import blaming_file
@@ -45,7 +46,7 @@ from .vetting import check_loaded
 from .vlm import Vlm
 from .vlm_load import load_vlm
 
-_all_ = ['PRESETS', 'locate']  # also found here
+_all_ = ['PRESETS', 'locate', 'is_address', 'ServerSettings']  # also found here
 
 # %% ../nbs/26_model.ipynb #04-018g-own_config
 LANGUAGE_MODELS = dict(llama=LlamaConfig, stablelm=StableLmConfig, phi=PhiConfig)
@@ -338,13 +339,6 @@ def load_adapter(
     return (model.merge_and_unload() if merge else model).eval(), tok
 
 # %% ../nbs/26_model.ipynb #26-kinds
-def is_address(
-    name: str,  # As `load_captioner` takes it
-) -> bool:
-    "Is it a server's, rather than a model's?"
-    return str(name).lower().startswith(('http://', 'https://'))
-
-
 def is_llava(
     folder: Path,  # Of a checkpoint that is no adapter
 ) -> bool:
@@ -384,17 +378,22 @@ def put_adapter_on(
     captioner.model = merged.eval()
     captioner.frames = own.get('frames') or captioner.frames  # as it was trained
 
+# %% ../nbs/26_model.ipynb #26-endpoint
+def _endpoint(name, server, settings):  # `Endpoint` of an address; `settings` go before those of `server`
+    return Endpoint(name, **({**server._asdict(), **settings} if server else settings))
+
 # %% ../nbs/26_model.ipynb #26-load_captioner
 def load_captioner(
     name: str,  # As `load_model` takes it; or any model of transformers; or http://host:8000/v1#model
     dtype=None,  # As `load_model` takes it
     device: str = None,  # As `load_model` takes it
+    server: ServerSettings = None,  # How to talk to it, if it is a server's; None: as `Endpoint` does by itself
     **settings,  # Of `load_vlm` or `Endpoint`, such as `width`
 ) -> Captioner:
     "A model that answers records; `ValueError` says why there is none"
     name = str(name)
     if is_address(name):
-        endpoint = Endpoint(name, **settings)
+        endpoint = _endpoint(name, server, settings)
         endpoint.self_test()
         return endpoint
     announce_download(name)
@@ -412,8 +411,9 @@ def load_captioner(
 # %% ../nbs/26_model.ipynb #26-captioner_key
 def captioner_key(
     name: str,  # As `load_captioner` takes it
+    server: ServerSettings = None,  # As `load_captioner` takes it
 ) -> list:  # of strings
     "What the answers of a captioner depend on, found out without loading its weights; a server is asked"
     if is_address(name):
-        return load_captioner(name).key()
+        return _endpoint(str(name), server, {}).key()
     return model_fingerprint(name)

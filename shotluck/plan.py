@@ -143,7 +143,7 @@ def safe_tokenizer(
     if words is not None:
         if tokenizer.eos_token is None or tokenizer.pad_token is None:
             raise ValueError("its tokenizer names no end token or no padding (eos_token, pad_token)")
-        highest = max(tokenizer.get_vocab().values(), default=0)
+        highest = max(tokenizer.get_vocab().values())
         if highest >= words:
             raise ValueError(f"its tokenizer has a token of number {highest}, the model knows {words} words")
         check_template(tokenizer)
@@ -202,6 +202,9 @@ def plain_record(
 ) -> dict:  # The same record; its answer is left as it is
     "What is said, captioned and asked in a record, as words that no model takes for anything else"
     record = dict(record)
+    for key in ('ask', 'form'):  # these may have several lines
+        if record.get(key):
+            record[key] = '\n'.join(plain(line) for line in record[key].splitlines())
     for key in ('asr', 'told'):
         if record.get(key):
             record[key] = [plain(text) for text in record[key]]

@@ -22,6 +22,7 @@ from .configs import EvaluateCfg
 from .features import DiskBank, FrameBank
 from .files import Journal
 from .llava_captioner import blank_features
+from .look_store import DiskLookBank
 from .looks import LookBank, ShotFrames
 from .plan import TooLong
 from .video import VideoError
@@ -250,6 +251,8 @@ def feature_bank(
         return BlankFrames(captioner.model)
     if bank is not None and not blank:
         return bank
+    if not captioner.per_frame and cfg.cache_dir:
+        return DiskLookBank(captioner, videos, cfg.cache_dir, blank)
     if not captioner.per_frame:
         return LookBank(captioner, videos, blank)
     if cfg.cache_dir:

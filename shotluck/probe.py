@@ -50,8 +50,8 @@ def write_video(
 ):
     "Encode `frames`, and `audio` if there is any; the same input gives the same bytes on every processor"
     options = {**(options or dict(crf='18', preset='veryfast')), 'threads': '1'}
-    if codec == 'libx264':
-        options['x264-params'] = ':'.join(filter(None, (options.get('x264-params'), 'cpu-independent=1')))
+    # other encoders do not read it
+    options['x264-params'] = ':'.join(filter(None, (options.get('x264-params'), 'cpu-independent=1')))
     height, width = frames[0].shape[:2]
     with av.open(local_url(path), 'w', options=dict(fflags='+bitexact')) as out:
         film = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)

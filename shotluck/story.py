@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .asking import USUAL, Asking
 from .captioner import Captioner
 
 # %% ../nbs/51_story.ipynb #07-012g-room
@@ -17,23 +18,26 @@ def remaining_context(
     captioner: Captioner,  # That is asked
     cfg,  # `EvaluateCfg`: budget of frames, length of answers
     speech: list,  # What is said in each shot
+    asking: Asking = USUAL,  # What is asked of the film
     **video,  # `size` and `seconds` of the video, as `Captioner.plan` takes them
 ) -> int:  # Below 0: they do not fit
     "Tokens that a context still has beside a summary of these shots, with a frame for each, and the longest answer"
     n = len(speech)
     record = dict(id='', task='summary', shots=[[0, 1]] * n, seconds=[[0, 1]] * n, asr=speech)
-    plan = captioner.plan(record, 10**9, frames=cfg.frames, **video)
-    return captioner.context - cfg.length('summary') - plan.n_tokens
+    wordings = [asking.part(), asking.whole()] if asking.summary_prompt else [asking.part()]
+    plans = [captioner.plan(record | words, 10**9, frames=cfg.frames, **video) for words in wordings]
+    return captioner.context - cfg.length('summary') - max(plan.n_tokens for plan in plans)
 
 # %% ../nbs/51_story.ipynb #07-012g-fits
 def max_shots_per_prompt(
     captioner: Captioner,  # That is asked
     cfg,  # `EvaluateCfg`: budget of frames, length of answers
     words: int,  # Of speech kept for each shot
+    asking: Asking = USUAL,  # What is asked of the film
     **video,  # `size` and `seconds` of the video, as `Captioner.plan` takes them
 ) -> int:  # At least 2, or a film could not be summed up at all
     "Most shots that one summary prompt can hold, with a frame and some speech each"
-    two, three = (remaining_context(captioner, cfg, ['word ' * words] * n, **video) for n in (2, 3))
+    two, three = (remaining_context(captioner, cfg, ['word ' * words] * n, asking, **video) for n in (2, 3))
     return max(2, 2 + two // (two - three))
 
 # %% ../nbs/51_story.ipynb #51-story-Part
@@ -74,24 +78,25 @@ def questions(
     speech: list,  # What is said in each shot
     most: int,  # Shots that fit a summary at once
     above: int,  # Parts that fit a summary of summaries
+    asking: Asking = USUAL,  # What is asked of the film
 ) -> list:  # Records; a summary of summaries names in `of` the records that it is made from
     "Records that tell a video: a caption for each shot, then summaries, the last of which is of the whole"
     parts = [_Part(list(shot), seconds, said) for shot, seconds, said in zip(shots, times, speech)]
     records = []
     for i, part in enumerate(parts, 1):
         one_shot = dict(shots=[part.shot], seconds=[part.seconds], asr=[part.speech])
-        records.append(dict(base, id=f'v/caption/{i}', task='caption', **one_shot))
-    if len(shots) == 1:  # its caption is the summary
+        records.append(dict(base, id=f'v/caption/{i}', task='caption', **one_shot, **asking.shot()))
+    if len(shots) == 1 and not asking.summary_prompt:  # its caption is the summary
         return records
     level = 1
     while True:
         groups = -(-len(parts) // (most if level == 1 else above))
         if groups == 1:
-            return [*records, _summary(base, 'v/summary', parts)]
+            return [*records, _summary(base | asking.whole(), 'v/summary', parts)]
         joined = []
         for j, places in enumerate(np.array_split(range(len(parts)), groups), 1):
             group = [parts[i] for i in places]
-            records.append(_summary(base, f'v/part/{level}.{j}', group))
+            records.append(_summary(base | asking.part(), f'v/part/{level}.{j}', group))
             joined.append(_joined(group, records[-1]['id']))
         parts = joined
         level += 1

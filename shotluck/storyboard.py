@@ -53,10 +53,12 @@ class CaptionedShot:
         caption: str = '',  # What happens in it
         thumb: bytes = b'',  # A JPEG of one of its frames
         key: int = None,  # The frame that `thumb` shows
+        fields: dict = None,  # name -> text: what was asked for beside the caption; None: nothing was, or nothing came
         machine: dict = None,  # What a program wrote, as `machine_note` says; None: all that is here
         approved: bool = False,  # Did a person say that it is right?
     ):
         store_attr()
+        self.fields = fields or {}
 
 # %% ../nbs/52_storyboard.ipynb #07a-008-display_name
 def display_name(
@@ -85,6 +87,11 @@ class Storyboard:
         self.approved = False  # did a person say that the summary is right?
         store_attr('shots,summary,info,meta,note,parts')
 
+    @property
+    def field_names(self) -> list:
+        "Names of the fields that any shot has, in their order"
+        return list(dict.fromkeys(name for shot in self.shots for name in shot.fields))
+
     def __repr__(self):
         return f'{self.name}: {len(self.shots)} shot{"s" * (len(self.shots) != 1)}. {self.summary}'
 
@@ -108,6 +115,9 @@ def _shot_json(shot):
 @patch
 def to_json(self: Storyboard) -> str:
     "Everything but the pictures; version 1, as `data/storyboard.schema.json` describes"
+    shots = [_shot_json(shot) for shot in self.shots]
+    if self.field_names:
+        shots = [dict(row, fields=shot.fields) for row, shot in zip(shots, self.shots)]
     board = dict(
         version=1,
         video=self.name,
@@ -115,7 +125,7 @@ def to_json(self: Storyboard) -> str:
         timecode=getattr(self.info, 'timecode', ''),
         summary=self.summary,
         parts=list(self.parts),
-        shots=[_shot_json(shot) for shot in self.shots],
+        shots=shots,
         note=self.note,
         meta=self.meta,
         machine=dict(summary=words_digest(self.summary)) if self.machine is None else self.machine,
@@ -136,7 +146,7 @@ def _line(text):
 # %% ../nbs/52_storyboard.ipynb #07a-014-to_srt
 @patch
 def to_srt(self: Storyboard) -> str:
-    "SubRip: a cue for each shot"
+    "SubRip: a cue for each shot, with its caption"
     cues = []
     for shot in self.shots:
         mark = '' if cues else SRT_MARK
@@ -146,7 +156,7 @@ def to_srt(self: Storyboard) -> str:
 # %% ../nbs/52_storyboard.ipynb #07a-014-to_vtt
 @patch
 def to_vtt(self: Storyboard) -> str:
-    "WebVTT: a cue for each shot"
+    "WebVTT: a cue for each shot, with its caption"
     cues = []
     for shot in self.shots:
         text = escape(_line(shot.caption), quote=False)
@@ -200,29 +210,32 @@ def _escape_markdown(text):
 
 @patch
 def to_md(self: Storyboard) -> str:
-    "A title, the note, the summary and a table"
+    "A title, the note, the summary and a table, with a column for each field"
     blocks = [f'# {_escape_markdown(self.name)}']
     if self.note:
         blocks.append(f'> {_escape_markdown(self.note)}')
     if self.summary:
         blocks.append(_escape_markdown(self.summary))
-    table = ['| shot | time | caption | speech |', '|---|---|---|---|']
+    names = ['shot', 'time', 'caption', 'speech', *map(_escape_markdown, self.field_names)]
+    table = [f'| {" | ".join(names)} |', '|---' * len(names) + '|']
     for shot in self.shots:
         time = f'{timecode(shot.t0, full=False)} – {timecode(shot.t1, full=False)}'
-        speech = _escape_markdown(shot.speech) if shot.speech else ''
-        table.append(f'| {shot.i} | {time} | {_escape_markdown(shot.caption)} | {speech} |')
+        texts = [shot.speech, *(shot.fields.get(name) for name in self.field_names)]
+        cells = [_escape_markdown(text) if text else '' for text in texts]
+        table.append(f'| {shot.i} | {time} | {_escape_markdown(shot.caption)} | {" | ".join(cells)} |')
     return '\n\n'.join([*blocks, '\n'.join(table)]) + '\n'
 
 # %% ../nbs/52_storyboard.ipynb #07a-017
 @patch
 def to_csv(self: Storyboard) -> str:
-    "A row for each shot; `--shots` reads it again"
+    "A row for each shot, with a column for each field; `--shots` reads it again"
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator='\n')
-    writer.writerow(('shot', 'start', 'end', 't0', 't1', 'caption', 'speech'))
+    writer.writerow(('shot', 'start', 'end', 't0', 't1', 'caption', 'speech', *map(safe_cell, self.field_names)))
     for shot in self.shots:
         times = (round(shot.t0, 3), round(shot.t1, 3))
-        row = (shot.i, shot.start, shot.end, *times, shot.caption, shot.speech)
+        told = [shot.fields.get(name, '') for name in self.field_names]
+        row = (shot.i, shot.start, shot.end, *times, shot.caption, shot.speech, *told)
         writer.writerow([safe_cell(value) for value in row])
     return buffer.getvalue()
 

@@ -74,14 +74,15 @@ def storyboard_annotation(
     board: dict,  # A storyboard's JSON
 ) -> dict:
     "A corrected storyboard as one annotation; `ValueError`, KeyError or TypeError if it is none"
-    shots = [dict(speech='', caption='', machine={}, fps=board['fps']) | shot for shot in board['shots']]
+    note = {} if 'machine' in board else None  # a storyboard without any notes is as a program made it
+    shots = [dict(speech='', caption='', machine=note, fps=board['fps']) | shot for shot in board['shots']]
     captions, origins = [], []
     for shot in shots:
         is_own = 'caption' in changed_parts(shot)
         is_taken = is_own or shot.get('approved') is True
         captions.append(shot['caption'] if is_taken else Unapproved(shot['caption']))
         origins.append('person' if is_own else 'approved' if shot.get('approved') is True else 'model')
-    board = dict(summary='', machine={}) | board
+    board = dict(summary='', machine=None) | board
     annotation = dict(
         video=board['video'],
         times=[[_second(shot, 0), _second(shot, 1)] for shot in shots],

@@ -51,8 +51,8 @@ def _shot_text(row, name):
     return text
 
 
-def _read_shot(row, number, info):
-    "A shot of a storyboard's JSON, its number beside it"
+def _read_shot(row, number, info, note=None):
+    "A shot of a storyboard's JSON; `note` is for one without a note of what a program wrote"
     if not isinstance(row, dict):
         raise ValueError(f"an object was expected, got {str(row)[:40]!r}")
     start, end = row.get('start'), row.get('end')
@@ -63,7 +63,7 @@ def _read_shot(row, number, info):
     )
     key = row['key'] if type(row.get('key')) is int and start <= row['key'] < end else (start + end) // 2
     shot = CaptionedShot(number, start, end, t0, t1, _shot_text(row, 'speech'), _shot_text(row, 'caption'), b'', key)
-    shot.machine = row['machine'] if isinstance(row.get('machine'), dict) else {}
+    shot.machine = row['machine'] if isinstance(row.get('machine'), dict) else note
     shot.approved = row.get('approved') is True
     if isinstance(row.get('fields'), dict):
         shot.fields = {str(name): str(value) for name, value in row['fields'].items()}
@@ -102,10 +102,11 @@ def load(
         if not isinstance(board, dict) or board.get('version') != 1 or not isinstance(board.get('shots'), list):
             raise ValueError("no storyboard of version 1")
         info = _board_info(board)
+        note = {} if 'machine' in board else None  # a storyboard without any notes is as a program made it
         shots = []
         for number, row in enumerate(board['shots'], 1):
             try:
-                shots.append(_read_shot(row, number, info))
+                shots.append(_read_shot(row, number, info, note))
             except ValueError as e:
                 raise ValueError(f"shot {number}: {e}") from None
         if not shots:
@@ -121,7 +122,7 @@ def load(
     meta = board['meta'] if isinstance(board.get('meta'), dict) else {}
     parts = [part for part in board.get('parts') or [] if isinstance(part, dict)]
     made = cls(found or Path(path).absolute().parent / (name or 'video'), shots, summary, info, meta, note, parts)
-    made.machine = board['machine'] if isinstance(board.get('machine'), dict) else {}
+    made.machine = board['machine'] if isinstance(board.get('machine'), dict) else None
     made.approved = board.get('approved') is True
     if found and pictures:
         _add_pictures(made, run_supervised(probe, found))
@@ -165,7 +166,7 @@ def _table_shots(board, path):
         words = {name: plain_cell(row.get(name, '')).strip() for name in ('caption', 'speech')}
         known = by_limits.get(tuple(limits)) or by_number.get(row.get('shot', '').strip())
         try:
-            shot = _read_shot(dict(words, start=limits[0], end=limits[1]), len(shots) + 1, board.info)
+            shot = _read_shot(dict(words, start=limits[0], end=limits[1]), len(shots) + 1, board.info, {})
         except ValueError as e:
             raise ValueError(f"{path}, row {line}: {e}") from None
         if known:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'has_escaped_surrogate', 'REQUIRED', 'to_json_bytes', 'to_json', 'from_json', 'check_regular_file',
-           'TextReader', 'encoding_note', 'NestedTooDeeply', 'StrictJSON', 'drop_lone_surrogates', 'read_json',
-           'iter_jsonl', 'read_jsonl', 'safe_cell', 'plain_cell', 'safe_table']
+           'TextReader', 'encoding_note', 'NestedTooDeeply', 'StrictJSON', 'drop_lone_surrogates', 'first_object',
+           'read_json', 'iter_jsonl', 'read_jsonl', 'safe_cell', 'plain_cell', 'safe_table']
 
 # %% ../nbs/01_text.ipynb #01-text-imports
 import json
@@ -222,6 +222,20 @@ def drop_lone_surrogates(
     if isinstance(x, dict):
         return {drop_lone_surrogates(key): drop_lone_surrogates(value) for key, value in x.items()}
     return x
+
+# %% ../nbs/01_text.ipynb #01-text-first_object
+def first_object(
+    text: str,  # As a model wrote it
+) -> dict:
+    "The first JSON object in a text; `ValueError` if there is none, or if it is not valid"
+    reader = StrictJSON()
+    begin = text.find('{')
+    if begin < 0:
+        raise ValueError('there is no JSON object in it')
+    value, _ = reader.raw_decode(text, begin)
+    if reader.wrong:
+        raise ValueError(reader.wrong)
+    return value
 
 # %% ../nbs/01_text.ipynb #00a-009-read_json
 REQUIRED = object()

@@ -7,6 +7,7 @@ __all__ = ['TimecodeRate', 'timecode_rate', 'smpte_timecode', 'timecode_frame', 
 
 # %% ../nbs/52_timelines.ipynb #52t-imports
 import io
+import os
 import re
 import textwrap
 from fractions import Fraction
@@ -19,6 +20,7 @@ from xml.etree import ElementTree
 from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
 
+from .pages import encode_jpeg
 from .storyboard import Storyboard, _line, timecode
 
 # %% ../nbs/52_timelines.ipynb #52t-rate
@@ -342,3 +344,19 @@ def to_sheet(
         place = (margin + k % columns * (width + margin), head + k // columns * (height + 62 + margin))
         sheet.paste(_cell(shot, width, height), place)
     return sheet
+
+# %% ../nbs/52_timelines.ipynb #52t-render
+@patch
+def render(
+    self: Storyboard,
+    form: str,  # html, json, srt, vtt, md, csv, edl, fcpxml, otio, chapters, ffmetadata, txt, sheet
+    src: str = None,  # Path of the video, relative to the file; None: the page does not play it
+):  # str, or bytes of a picture
+    "The content of a file of this format"
+    if form == 'html':
+        return self.to_html(src)
+    if form in ('fcpxml', 'otio'):
+        return getattr(self, f'to_{form}')(quote(os.fsencode(src)) if src else '')
+    if form == 'sheet':
+        return encode_jpeg(self.to_sheet(), 88)
+    return getattr(self, f'to_{form}')()
