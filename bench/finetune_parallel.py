@@ -22,8 +22,8 @@ from shotluck.split import split
 from shotluck.text import read_json
 
 root = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(root / 'nbs' / 'fixtures'))
-from twins import make_twin  # noqa: E402
+sys.path.insert(0, str(root / 'nbs'))
+from fixtures.twins import make_twin  # noqa: E402
 
 p = argparse.ArgumentParser()
 p.add_argument('--only', default='')

@@ -9,6 +9,7 @@ __all__ = ['CONTROLS', 'BASELINES', 'FORMATS', 'GROUPS', 'parse_names', 'recipe_
 # %% ../nbs/19_configs.ipynb #19-configs-imports
 from importlib.resources import files as package_files
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
@@ -217,29 +218,25 @@ def _is_selected(record, starts, tasks):  # `starts` of the id and `tasks` are l
     return record['id'].startswith(tuple(starts) or '') and (not tasks or record['task'] in tasks)
 
 # %% ../nbs/19_configs.ipynb #19-_has_type_of
-def _has_type_of(
-    value, default
-):  # May a value from JSON replace this default? True is no number; a whole number may replace a float
-    if isinstance(value, bool) or isinstance(default, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, (int, float))
-    return isinstance(value, type(default))
+def _has_type(value, kind):  # May a value from JSON be of this type? True is no number; a whole number may be a float
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 # %% ../nbs/19_configs.ipynb #05-007
 def _check_settings(path, saved):  # Those of a file, which must be known and of the right type
     if not isinstance(saved, dict):
         raise ValueError(f"{path}: wanted an object with settings, got {type(saved).__name__}")
-    defaults = settings_of(FinetuneCfg())
-    unknown = [name for name in saved if name not in defaults]
+    kinds = {name: parameter.annotation for name, parameter in signature(FinetuneCfg).parameters.items()}
+    unknown = [name for name in saved if name not in kinds]
     if unknown:
         plural = 's' if len(unknown) > 1 else ''
         raise ValueError(
             f"{path}: unknown setting{plural} {', '.join(unknown)}; shotluck-finetune --help has all there are"
         )
     for name, value in saved.items():
-        if not _has_type_of(value, defaults[name]):
-            raise ValueError(f"{path}: {name} must be {type(defaults[name]).__name__}, got {value!r}")
+        if not _has_type(value, kinds[name]):
+            raise ValueError(f"{path}: {name} must be {kinds[name].__name__}, got {value!r}")
     return saved
 
 

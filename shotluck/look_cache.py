@@ -9,48 +9,21 @@ __all__ = ['DiskLooks', 'PixelLooks', 'choose_look_cache', 'make_look_bank']
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
 
 # isort: split
-import hashlib
 import shutil
 from pathlib import Path
 
 import psutil
-import torch
 
 from .containers import status_of
 from .decoding import decode_in_worker
-from .errors import blaming_file
-from .files import atomic_write, path_inside
+from .look_store import DiskLookBank
 from .looks import LookBank, ShotFrames, cut_shots, decode_pictures
 from .video import VideoError
 from .vlm import Look, Vlm
 
 # %% ../nbs/30_look_cache.ipynb #30l-DiskLooks
-class DiskLooks(LookBank):
-    "What a captioner keeps of each shot, computed once and kept in a folder"
-
-    def __init__(
-        self,
-        captioner: Vlm,  # That looks at shots
-        videos,  # Folder of the videos
-        folder,  # For looks of any model; this one's are below its key
-    ):
-        super().__init__(captioner, videos)
-        key = hashlib.sha256(repr(captioner.key()).encode()).hexdigest()
-        self.folder = Path(folder) / key[:16]
-
-    def path(
-        self,
-        video: str,  # Its name
-        shot: ShotFrames,  # Of the video
-    ) -> Path:
-        "File of a look; `VideoError` if the video is not there"
-        try:
-            stat = path_inside(self.videos, video).stat()
-        except FileNotFoundError:
-            raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
-        key = repr((video, stat.st_size, stat.st_mtime_ns, *shot))
-        name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        return self.folder / name[:2] / f'{name}.pt'
+class DiskLooks(DiskLookBank):
+    "What a captioner keeps of each shot, computed once, kept in a folder and read for each batch"
 
     def has(
         self,
@@ -70,20 +43,27 @@ class DiskLooks(LookBank):
         look: Look,  # At the shot
     ):
         "Write a look"
-        with atomic_write(self.path(video, shot)) as path:
-            torch.save(look._asdict(), path)
+        self.kept[video, shot] = look
+        self.store(video, shot)
+        del self.kept[video, shot]
 
     def get(
         self,
         video: str,  # Its name
         shot: ShotFrames,  # Of the video, that is kept
     ) -> Look:
-        "Read a look; `VideoError` if the video or the file is gone"
-        path = self.path(video, shot)
-        if not path.exists():
-            raise VideoError(f"{video}: it was changed since the training began, or {path} was removed", 'missing')
-        with blaming_file(path, 'cannot be read; remove it and start again'):
-            return Look(**torch.load(path, weights_only=True))
+        "Read a look; `VideoError` if the video was changed, or the file is gone or damaged"
+        look = self.load(video, shot)
+        if look is None:
+            path = self.path(video, shot)
+            raise VideoError(
+                f"{video}: it was changed since the training began, or {path} is gone or damaged", 'missing'
+            )
+        return look
+
+    def fill_shots(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
+        "Look at the shots that are not stored; returns videos that cannot be read"
+        return LookBank.fill_shots(self, want, workers, quiet, strict)
 
     def fetch(
         self,
@@ -162,7 +142,7 @@ def make_look_bank(
     else:
         bank = DiskLooks(captioner, videos, folder)
         bank.folder.mkdir(parents=True, exist_ok=True)
-        there = sum(path.stat().st_size for path in bank.folder.glob('*/*.pt'))
+        there = sum(path.stat().st_size for path in bank.folder.glob('*/*.safetensors'))
         free = shutil.disk_usage(bank.folder).free
         if size - there > free:
             needed = f"features take up to {size / 1e9:.1f} GB in {folder}, {there / 1e9:.1f} GB are there"
