@@ -19,12 +19,14 @@ from safetensors.torch import save_file
 from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
 
 from shotluck.batches import Batcher, Order, RecordData
+from shotluck.checkpoint import save_model
 from shotluck.configs import FinetuneCfg
 from shotluck.cost import flops
 from shotluck.features import DiskBank, Pixels
 from shotluck.files import write_json, write_jsonl
-from shotluck.finetune import finetune, save_model
+from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, make_config, preprocess
+from shotluck.llava_captioner import LlavaCaptioner
 from shotluck.model import load_model
 from shotluck.text import read_json
 from shotluck.video import write_video
@@ -165,12 +167,12 @@ def stock(cfg, steps=-1, decoded=False):
     model.load_state_dict(own.state_dict())
     model.model.vision_tower.requires_grad_(False)
     rows = [json.loads(line) for line in open(Path(cfg.data) / 'records/train.jsonl')]
-    data = RecordData(rows, own, tok, cfg)
+    data = RecordData(rows, LlavaCaptioner(own, tok, cfg.model), cfg)
     data.video_dir = cfg.video_dir
     per, clock, bank = -(-len(data) // cfg.batch), Clock(), (Decoded if decoded else Pixels)(own, cfg.video_dir)
     if decoded:
         [
-            bank.fetch([(r['video'], tuple(k for s in item.frames for k in s))])
+            bank.fetch([(r['video'], tuple(k for s in item.plan.frames for k in s))])
             for r, item in zip(rows, (data[i] for i in range(len(data))))
         ]
 
@@ -235,7 +237,7 @@ def epochs(t, n):  # samples/s of each epoch
 def split(cfg, recs):
     "Seconds of a record: decoding, tower, language model with projector"
     model, tok = load_model(cfg.model, device='cpu')
-    data = RecordData(recs[:16], model, tok, cfg)
+    data = RecordData(recs[:16], LlavaCaptioner(model, tok, cfg.model), cfg)
     bank = Pixels(model, cfg.video_dir)
     batcher = Batcher(data, bank)
     t0 = time.perf_counter()
@@ -462,7 +464,7 @@ def memory(tmp):
         rows[side] = json.loads(r.stdout.splitlines()[-1])
     data = RecordData(
         [json.loads(line) for line in open(tmp / 'data/records/train.jsonl')],
-        *load_model(tmp / 'model', device='cpu'),
+        LlavaCaptioner(*load_model(tmp / 'model', device='cpu')),
         FinetuneCfg(frames=14),
     )
     keep(
@@ -470,7 +472,7 @@ def memory(tmp):
         dict(
             rows,
             ratio=round(rows['ours']['peak_gb'] / rows['stock']['peak_gb'], 3),
-            tokens=int(np.mean([len(data[i].input_ids) for i in range(8)])),
+            tokens=int(np.mean([len(data[i].plan.input_ids) for i in range(8)])),
             batch=BATCH,
             vocabulary=32000,
         ),
@@ -530,7 +532,7 @@ def order(tmp):
             for i in range(n)
         ]
         t = time.perf_counter()
-        RecordData(recs, model, tok, FinetuneCfg())
+        RecordData(recs, LlavaCaptioner(model, tok, 'nano'), FinetuneCfg())
         b = time.perf_counter() - t
         # features that earlier epochs left, written without waiting for the disk
         for i in range(there, n):

@@ -22,6 +22,9 @@ from shotluck.split import split
 from shotluck.text import read_json
 
 root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / 'nbs'))
+from fixtures.twins import make_twin  # noqa: E402
+
 p = argparse.ArgumentParser()
 p.add_argument('--only', default='')
 p.add_argument('--steps', type=int, default=20)
@@ -202,6 +205,19 @@ for k, (procs, *extra) in {'command': (0,), 'DDP': (2,), 'ZeRO-2': (2, *zero(2))
     cases[f'nano with LoRA: {k}'] = lambda k=k, procs=procs, extra=extra: run(
         f'lora{k}', 'nano', procs, 4 // max(procs, 1), extra=('--llm', 'lora', *extra)
     )
+# models of transformers: twins of two families, with adapters
+for family in ('smolvlm', 'qwen3_vl'):
+    twin = make_twin(family, tmp / 'twins' / family)
+    lora = ('--llm', 'lora')
+    for k, how in {
+        'command': dict(procs=0),
+        'DDP, 2 processes': dict(procs=2, batch=2),
+        'DDP, accumulate 2': dict(procs=2, batch=1, extra=('--accumulate', '2')),
+        'killed and resumed': dict(procs=0, kill=8, extra=save),
+        'DDP, killed and resumed by 1 process': dict(procs=2, batch=2, kill=8, extra=save, then=1),
+    }.items():
+        how['extra'] = (*lora, *how.get('extra', ()))
+        cases[f'{family}, a twin with LoRA: {k}'] = lambda k=k, twin=twin, how=how: run(f'twin{len(k)}', twin, **how)
 # in half precision each backend rounds in its own way: it must not crash, and stay near
 half = ('--dtype', 'bfloat16')
 for k, (procs, batch, *extra) in {

@@ -27,13 +27,14 @@ from finetune import make_data
 from machine import machine, root
 
 from shotluck.batches import Batcher, RecordData, collate
+from shotluck.checkpoint import save_model
 from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
 from shotluck.decoding import decode_in_worker
 from shotluck.features import FrameBank, Pixels
 from shotluck.files import write_json
-from shotluck.finetune import finetune, save_model
+from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, generate, make_config
 from shotluck.llava_captioner import LlavaCaptioner
 from shotluck.model import load_model
@@ -350,11 +351,13 @@ def speed(at):
         'full, features, checkpointing': dict(cache='memory', checkpointing=True),
     }
     loaded, tokenizer = load_model(model, device='cpu', dtype='bfloat16')
-    sample = RecordData(read_jsonl(data / 'records/train.jsonl'), loaded, tokenizer, FinetuneCfg(frames=8))
+    sample = RecordData(
+        read_jsonl(data / 'records/train.jsonl'), LlavaCaptioner(loaded, tokenizer), FinetuneCfg(frames=8)
+    )
     items = [sample[i] for i in range(16)]
     images = 8 * loaded.tokens_per_frame
-    tokens = float(np.mean([len(item.input_ids) for item in items]))
-    answer = float(np.mean([sum(label != -100 for label in item.labels) for item in items]))
+    tokens = float(np.mean([len(item.plan.input_ids) for item in items]))
+    answer = float(np.mean([sum(label != -100 for label in item.plan.labels) for item in items]))
     size = dict(frames=8, text=round(tokens - images - answer), answer=round(answer))
     rows = dict(size)
     del loaded

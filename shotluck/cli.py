@@ -53,7 +53,7 @@ with starting():
     from fastcore.script import Param, anno_parser
 
     from shotluck import __version__
-    from shotluck.configs import GROUPS, CaptionCfg, EvaluateCfg, FinetuneCfg, read_cfg
+    from shotluck.configs import GROUPS, CaptionCfg, EvaluateCfg, FinetuneCfg, from_recipe, list_recipes, read_cfg
     from shotluck.errors import command
 
 # %% ../nbs/91_cli.ipynb #91-cli-command_line
@@ -89,15 +89,21 @@ def finetune_main(
     **kwargs,
 ):
     "Fine-tune a model on records"
-    if not config:
-        FinetuneCfg(**kwargs)  # refuses settings that contradict each other, before torch is imported
-    with starting():
-        import shotluck.finetune as stage
-    if config:
+    recipe = kwargs.get('recipe')
+    if recipe == 'list':
+        print(list_recipes())
+        return
+    if config and recipe:
+        raise ValueError("settings begin with those of a file or of a recipe: use --config or --recipe")
+    # settings that contradict each other are refused before torch is imported
+    if config or recipe:
         given = given_options(finetune_main)
-        cfg = read_cfg(config, **{name: value for name, value in kwargs.items() if name in given})
+        given = {name: value for name, value in kwargs.items() if name in given and name != 'recipe'}
+        cfg = read_cfg(config, **given) if config else from_recipe(recipe, **given)
     else:
         cfg = FinetuneCfg(**kwargs)
+    with starting():
+        import shotluck.finetune as stage
     if estimate:
         stage.print_estimate(cfg, gpus, gpu)
     else:
@@ -155,9 +161,8 @@ def describe_main(
 ):
     "Describe a model, its parts and the memory and operations it needs, without loading it"
     with starting():
-        import shotluck.cost as stage
-    config = stage.load_config(model, pool or None)
-    print(stage.describe_text(stage.describe(config, frames, text, answer, batch, gpus, dtype)))
+        import shotluck.describe as stage
+    print(stage.describe_any(model, pool, frames, text, answer, batch, gpus, dtype))
 
 # %% ../nbs/91_cli.ipynb #91-cli-doctor
 @command

@@ -28,8 +28,8 @@ from huggingface_hub.utils import get_session
 from . import __version__
 from .device import attention_for, pick_device, pick_dtype
 from .errors import one_line_reason
+from .guards import last_checkpoint
 from .hub import HTTPError
-from .trainer import last_checkpoint
 
 # %% ../nbs/90_doctor.ipynb #90d-version
 def installed_version(

@@ -8,11 +8,13 @@ __all__ = ['blank_features', 'LlavaCaptioner']
 # %% ../nbs/23_llava_captioner.ipynb #23c-imports
 import numpy as np
 import torch
+from fastcore.basics import patch
 
-from .captioner import Answer, Captioner
+from .captioner import Answer
 from .hub import model_fingerprint
 from .llava import VideoLlava, generate
 from .plan import Encoded, collate, encode, escape_special_tokens
+from .trainable import Trainable
 
 # %% ../nbs/23_llava_captioner.ipynb #23c-blank
 @torch.no_grad()
@@ -24,8 +26,8 @@ def blank_features(
     return model.tower_features(torch.zeros(1, 3, S, S, device=model.device, dtype=model.dtype))
 
 # %% ../nbs/23_llava_captioner.ipynb #23c-class
-class LlavaCaptioner(Captioner):
-    "Our LLaVA, as evaluation and captioning take it"
+class LlavaCaptioner(Trainable):
+    "Our LLaVA, as evaluation, captioning and training take it"
 
     square = True
     per_frame = True
@@ -110,3 +112,119 @@ class LlavaCaptioner(Captioner):
         ended = []
         texts = generate(self.model, self.tokenizer, padded, features, max_tokens, ended=ended)
         return [Answer(text, end) for text, end in zip(texts, ended)]
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-tower
+@patch(as_prop=True)
+def tower(self: LlavaCaptioner) -> torch.nn.Module:
+    "What sees the frames"
+    return self.model.model.vision_tower
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-part_of
+@patch
+def part_of(
+    self: LlavaCaptioner,
+    name: str,  # Of a parameter
+) -> str:  # tower, projector or language
+    "Which part of the model a parameter belongs to"
+    if 'vision_tower' in name:
+        return 'tower'
+    if 'multi_modal_projector' in name:
+        return 'projector'
+    return 'language'
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-lora_targets
+@patch
+def lora_targets(
+    self: LlavaCaptioner,
+) -> list:  # of texts
+    "Names of the linear layers inside the language model's blocks"
+    names = []
+    for name, module in self.model.named_modules():
+        inside = name.startswith('model.language_model.') and '.layers.' in name
+        if inside and isinstance(module, torch.nn.Linear):
+            names.append(name)
+    return names
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-visual_tokens
+@patch
+def visual_tokens(
+    self: LlavaCaptioner,
+    n_frames: int,  # Of all shots together
+    n_shots: int,  # Not used: every frame takes as many tokens
+) -> int:
+    "Tokens that the frames of a record take"
+    return n_frames * self.model.tokens_per_frame
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-hide_words
+@patch
+def hide_words(
+    self: LlavaCaptioner,
+    plan: Encoded,  # With its answer
+    share: float,  # Of the answer's words; each record has a share of its own, from 0 to twice as many
+    rng: np.random.Generator,  # Draws the share and the words
+) -> Encoded:
+    "Put padding in the place of some of the answer's words; labels stay whole"
+    hidden = rng.random(len(plan.input_ids)) < 2 * share * rng.random()
+    hidden &= np.array(plan.labels) != -100
+    return plan._replace(input_ids=np.where(hidden, self.tokenizer.pad_token_id, plan.input_ids).tolist())
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-learnt_batch
+@patch
+def learnt_batch(
+    self: LlavaCaptioner,
+    samples: list,  # of `Sample`, at least one
+    seen: dict,  # What a bank of features has of their units, in order
+    bad: dict,  # Ids of those whose video cannot be read
+) -> dict:  # input_ids, attention_mask, labels: B L; and what was seen
+    "What `loss` takes, on the CPU"
+    batch = collate([sample.plan for sample in samples], self.tokenizer.pad_token_id)
+    for sample, labels in zip(samples, batch['labels']):
+        if sample.id in bad:
+            labels.fill_(-100)
+    return {**batch, **seen}
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-loss
+@patch
+def loss(
+    self: LlavaCaptioner,
+    batch: dict,  # From `learnt_batch`, with image_features or pixel_values
+    n: int = None,  # What the sum over the answers' tokens is divided by; None: their number
+    per_record: bool = False,  # Add up each record's own mean instead?
+    full: bool = False,  # Logits at every place, as stock models compute them? For comparison
+    model: torch.nn.Module = None,  # The model in the wrapper of whoever trains it; None: as it is
+) -> torch.Tensor:
+    "Cross entropy of the answers' tokens; logits are computed at their places only"
+    model = model or self.model
+    if not full:
+        return model(**batch, num_items_in_batch=n, per_record=per_record).loss
+    batch = dict(batch)
+    labels = batch.pop('labels')
+    words = getattr(self.model.config, 'words', None)
+    logits = model(**batch).logits.float()[:, :-1, :words]
+    total = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), reduction='sum')
+    return total / ((labels[:, 1:] != -100).sum() if n is None else n)
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-visual
+def _visual(batch):  # Under which name a batch has what was seen
+    return 'image_features' if 'image_features' in batch else 'pixel_values'
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-check_places
+@patch
+def check_places(
+    self: LlavaCaptioner,
+    batch: dict,  # From `learnt_batch`
+) -> None:
+    "Raise `ValueError` unless there are as many image tokens as tokens of frames"
+    n_places = (batch['input_ids'] == self.model.config.image_token_id).sum().item()
+    n_features = batch[_visual(batch)].shape[0] * self.model.tokens_per_frame
+    if n_places != n_features:
+        raise ValueError(f"{n_places} image tokens stand for {n_features} features: frames would be lost")
+
+# %% ../nbs/23_llava_captioner.ipynb #23c-negated
+@patch
+def negated(
+    self: LlavaCaptioner,
+    batch: dict,  # From `learnt_batch`
+) -> dict:
+    "The same batch, with the opposite of everything that was seen"
+    return {**batch, _visual(batch): -batch[_visual(batch)]}

@@ -43,7 +43,8 @@ from .plan import safe_tokenizer
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
 from .vetting import check_loaded
-from .vlm import Vlm, load_vlm
+from .vlm import Vlm
+from .vlm_load import load_vlm
 
 _all_ = ['PRESETS', 'locate', 'is_address', 'ServerSettings']  # also found here
 
@@ -371,10 +372,11 @@ def put_adapter_on(
     "Merge an adapter into a model of transformers"
     from peft import PeftModel
 
-    conf, _ = adapter_settings(folder)
+    conf, own = adapter_settings(folder)
     config = lora_config(folder, conf, captioner.model, str(base))
     merged = PeftModel.from_pretrained(captioner.model, folder, config=config).merge_and_unload()
     captioner.model = merged.eval()
+    captioner.frames = own.get('frames') or captioner.frames  # as it was trained
 
 # %% ../nbs/26_model.ipynb #26-endpoint
 def _endpoint(name, server, settings):  # `Endpoint` of an address; `settings` go before those of `server`
