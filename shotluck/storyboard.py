@@ -144,13 +144,19 @@ def _line(text):
     return ' '.join(str(text).split()).replace('-->', '→') or '…'
 
 # %% ../nbs/52_storyboard.ipynb #07a-014-to_srt
+def _first_cue(board, shot):
+    "The text of the first shot's cue: who reads only subtitles must see the note, too"
+    return f'[{_line(board.note)}]\n{_line(shot.caption)}' if board.note else _line(shot.caption)
+
+
 @patch
 def to_srt(self: Storyboard) -> str:
     "SubRip: a cue for each shot, with its caption"
     cues = []
     for shot in self.shots:
         mark = '' if cues else SRT_MARK
-        cues.append(f'{shot.i}\n{timecode(shot.t0)} --> {timecode(shot.t1)}{mark}\n{_line(shot.caption)}\n')
+        text = _line(shot.caption) if cues else _first_cue(self, shot)
+        cues.append(f'{shot.i}\n{timecode(shot.t0)} --> {timecode(shot.t1)}{mark}\n{text}\n')
     return '\n'.join(cues)
 
 # %% ../nbs/52_storyboard.ipynb #07a-014-to_vtt
@@ -159,7 +165,7 @@ def to_vtt(self: Storyboard) -> str:
     "WebVTT: a cue for each shot, with its caption"
     cues = []
     for shot in self.shots:
-        text = escape(_line(shot.caption), quote=False)
+        text = escape(_line(shot.caption) if cues else _first_cue(self, shot), quote=False)
         cues.append(f"{timecode(shot.t0, '.')} --> {timecode(shot.t1, '.')}\n{text}\n")
     return f'WEBVTT\n\n{VTT_MARK}\n\n' + '\n'.join(cues)
 
@@ -231,11 +237,14 @@ def to_csv(self: Storyboard) -> str:
     "A row for each shot, with a column for each field; `--shots` reads it again"
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator='\n')
-    writer.writerow(('shot', 'start', 'end', 't0', 't1', 'caption', 'speech', *map(safe_cell, self.field_names)))
+    note = ['note'] if self.note else []  # in the first row, for who reads only the table
+    names = ('shot', 'start', 'end', 't0', 't1', 'caption', 'speech', *map(safe_cell, self.field_names), *note)
+    writer.writerow(names)
     for shot in self.shots:
         times = (round(shot.t0, 3), round(shot.t1, 3))
         told = [shot.fields.get(name, '') for name in self.field_names]
-        row = (shot.i, shot.start, shot.end, *times, shot.caption, shot.speech, *told)
+        note = [self.note if shot is self.shots[0] else ''] if self.note else []
+        row = (shot.i, shot.start, shot.end, *times, shot.caption, shot.speech, *told, *note)
         writer.writerow([safe_cell(value) for value in row])
     return buffer.getvalue()
 

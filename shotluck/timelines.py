@@ -115,6 +115,8 @@ def to_edl(self: Storyboard) -> str:
         lines.append(f'{shot.i:03}  AX       V     C        {begin} {end} {begin} {end}')
         lines.append(f'* FROM CLIP NAME: {_line(self.name)}')
         lines.append(f'* COMMENT: {_line(shot.caption)}')
+        if self.note and shot is self.shots[0]:
+            lines.append(f'* COMMENT: {_line(self.note)}')
     return '\n'.join(lines) + '\n'
 
 # %% ../nbs/52_timelines.ipynb #52t-xml
@@ -162,8 +164,8 @@ def to_fcpxml(
     project = ElementTree.SubElement(root, 'project', name=_xml_text(self.name))
     timeline = dict(format='r1', tcStart=_fraction(first, rate), tcFormat=counted)
     sequence = ElementTree.SubElement(project, 'sequence', duration=_fraction(last, rate), **timeline)
-    if self.summary:
-        ElementTree.SubElement(sequence, 'note').text = _xml_text(self.summary)
+    if said := ' '.join(filter(None, [self.note, self.summary])):
+        ElementTree.SubElement(sequence, 'note').text = _xml_text(said)
     spine = ElementTree.SubElement(sequence, 'spine')
     until = 0  # where the storyline ends so far
     for shot, (begin, end) in zip(self.shots, places):
@@ -206,7 +208,8 @@ def to_otio(
         clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
         track.append(clip)
         until = max(until, begin) + end - begin
-    timeline = otio.schema.Timeline(self.name, global_start_time=whole.start_time, metadata=dict(shotluck=self.summary))
+    facts = dict(summary=self.summary, note=self.note)
+    timeline = otio.schema.Timeline(self.name, global_start_time=whole.start_time, metadata=dict(shotluck=facts))
     timeline.tracks.append(track)
     return otio.adapters.write_to_string(timeline, 'otio_json') + "\n"
 
@@ -238,11 +241,13 @@ def to_chapters(
 ) -> str:
     "Lines for the description of a video on YouTube: a time and a title for each chapter"
     lines = []
-    for shots in _chapters(self, shortest):
-        seconds = int(shots[0].t0) if lines else 0
+    for number, shots in enumerate(_chapters(self, shortest)):
+        seconds = int(shots[0].t0) if number else 0
         clock = f'{seconds // 60 % 60:02}:{seconds % 60:02}'
         hours = f'{seconds // 3600}:' if self.info.duration >= 3600 else ''
         lines.append(f'{hours}{clock} {_title(shots)}')
+    if self.note:
+        lines.insert(0, f'({_line(self.note)})')
     return '\n'.join(lines) + "\n"
 
 # %% ../nbs/52_timelines.ipynb #52t-ffmeta
@@ -253,7 +258,9 @@ def _escape_ffmetadata(text):
 @patch
 def to_ffmetadata(self: Storyboard) -> str:
     "Chapters in ffmpeg's own form: one for each shot, in milliseconds"
-    blocks = [f';FFMETADATA1\ntitle={_escape_ffmetadata(_line(self.name))}\n']
+    head = dict(title=self.name, comment=self.note)
+    head = [f'{key}={_escape_ffmetadata(_line(text))}\n' for key, text in head.items() if text]
+    blocks = [';FFMETADATA1\n' + ''.join(head)]
     for shot in self.shots:
         begin, end = (round(1000 * t) for t in (shot.t0, shot.t1))
         title = _escape_ffmetadata(_line(shot.caption))
@@ -335,11 +342,13 @@ def to_sheet(
     columns = max(1, min(columns, len(shots)))
     height = round(width * min(2, max(0.4, self.info.height / self.info.width)))
     rows = -(-len(shots) // columns)
-    margin, head = 16, 44
+    margin, head = 16, 66 if self.note else 44
     size = (columns * (width + margin) + margin, head + rows * (height + 62 + margin) + margin)
     sheet = Image.new('RGB', size, _PAPER)
     title = _wrapped(_line(self.name), _font(18), size[0] - 2 * margin, 1)
     ImageDraw.Draw(sheet).text((margin, margin - 4), title[0] if title else '', _INK, _font(18))
+    for line in _wrapped(_line(self.note), _font(12), size[0] - 2 * margin, 1) if self.note else ():
+        ImageDraw.Draw(sheet).text((margin, margin + 22), line, _SOFT, _font(12))
     for k, shot in enumerate(shots):
         place = (margin + k % columns * (width + margin), head + k // columns * (height + 62 + margin))
         sheet.paste(_cell(shot, width, height), place)
