@@ -223,7 +223,8 @@ def _chapters(board, shortest):
         else:
             chapters.append([shot])
     if len(chapters) > 1 and chapters[-1][-1].t1 - chapters[-1][0].t0 < shortest:
-        chapters[-2] += chapters.pop()
+        short = chapters.pop()
+        chapters[-1] += short
     return chapters
 
 
