@@ -156,7 +156,7 @@ def describe_main(
     text: int = 200,  # Tokens of its prompt, speech included
     answer: int = 60,  # Tokens of its answer
     batch: int = 1,  # Records at a time, on each GPU
-    gpus: int = 4,  # For ZeRO
+    gpus: int = 0,  # For ZeRO; 0: 4
     dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
 ):
     "Describe a model, its parts and the memory and operations it needs, without loading it"

@@ -205,7 +205,7 @@ def describe_any(
     text: int = 200,  # Tokens of its prompt, speech included
     answer: int = 60,  # Tokens of its answer
     batch: int = 1,  # Records at a time, on each GPU
-    gpus: int = 4,  # For ZeRO, of our own models
+    gpus: int = 0,  # For ZeRO, of our own models; 0: 4
     dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
 ) -> str:
     "A model, its parts and what it needs, as lines to read; `ValueError` if it cannot be described"
@@ -213,7 +213,9 @@ def describe_any(
         raise ValueError(f"{name}: a server does not say what its model is made of")
     if name in SIZES or is_llava(adapter_chain(name, weights=False)[-1]):
         config = load_config(name, pool or None)
-        return describe_text(describe(config, frames, text, answer, batch, gpus, dtype))
+        return describe_text(describe(config, frames, text, answer, batch, gpus or 4, dtype))
     if pool:
         raise ValueError(f"{name} is a model of transformers, whose tokens a frame are its own: leave out --pool")
+    if gpus:
+        raise ValueError(f"{name} is a model of transformers, which no ZeRO divides here: leave out --gpus")
     return vlm_text(name, frames, text, answer, batch, dtype)

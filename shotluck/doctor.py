@@ -119,7 +119,7 @@ def hub_line(
 def _lock_line(path, name):
     "Who holds a lock"
     try:
-        text = path.read_text(encoding='utf-8', errors='replace')[:100].strip()
+        text = path.read_bytes().decode(errors='replace')[:100].strip()
     except OSError:
         return ''
     number = re.match(r'process (\d+)', text)

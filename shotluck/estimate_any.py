@@ -9,7 +9,7 @@ __all__ = ['vlm_memory', 'vlm_estimate', 'vlm_assumptions', 'estimate_any']
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
 
 # isort: split
-from .configs import FinetuneCfg
+from .configs import FinetuneCfg, check_vlm_settings
 from .cost import BYTES, SIZES
 from .describe import USUAL_SIZE, VlmFacts, vlm_facts
 from .estimate import GPUS, assumptions, estimate, estimated_dtype, keeps_features, training_records
@@ -45,6 +45,7 @@ def vlm_estimate(
     "Records, tokens, operations, memory (GB), cache (GB) and hours of a run: a lower bound, by `vlm_assumptions`"
     if gpu not in GPUS:
         raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
+    check_vlm_settings(cfg)
     facts = vlm_facts(cfg.model)
     if facts.prompts is None:
         raise ValueError(f"{cfg.model}: its tokens cannot be counted: {facts.missing}")

@@ -105,9 +105,11 @@ def _fields(thing, names):
     return {name: getattr(thing, name) for name in names}
 
 
-def _shot_json(shot):
+def _shot_json(shot, has_fields):
     "A shot as the JSON has it"
     row = _fields(shot, _SHOT_KEYS)
+    if has_fields:
+        row['fields'] = shot.fields
     row['machine'] = machine_note(row) if shot.machine is None else shot.machine
     return dict(row, approved=True) if shot.approved else row
 
@@ -115,9 +117,8 @@ def _shot_json(shot):
 @patch
 def to_json(self: Storyboard) -> str:
     "Everything but the pictures; version 1, as `data/storyboard.schema.json` describes"
-    shots = [_shot_json(shot) for shot in self.shots]
-    if self.field_names:
-        shots = [dict(row, fields=shot.fields) for row, shot in zip(shots, self.shots)]
+    has_fields = bool(self.field_names)
+    shots = [_shot_json(shot, has_fields) for shot in self.shots]
     board = dict(
         version=1,
         video=self.name,

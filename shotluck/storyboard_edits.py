@@ -23,7 +23,7 @@ from .video import probe, read_pictures
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-changed
 @patch
-def changed(self: CaptionedShot) -> list:  # of 'limits', 'caption', 'speech'
+def changed(self: CaptionedShot) -> list:  # of 'limits', 'caption', 'speech', 'fields'
     "What of this shot a person wrote"
     return changed_parts(vars(self))
 
@@ -155,6 +155,7 @@ def _table_shots(board, path):
     by_limits = {(shot.start, shot.end): shot for shot in board.shots}
     by_number = {str(shot.i): shot for shot in board.shots}
     shots = []
+    names = board.field_names
     for line, row, fault in table_rows(path, ('start', 'end', 'caption')):
         if fault:
             raise ValueError(f"{path}, row {line}: {fault}")
@@ -171,6 +172,8 @@ def _table_shots(board, path):
             raise ValueError(f"{path}, row {line}: {e}") from None
         if known:
             shot.machine, shot.approved = known.machine, known.approved
+            shot.fields = dict(known.fields)
+        shot.fields |= {name: plain_cell(row[name.lower()]).strip() for name in names if name.lower() in row}
         shots.append(shot)
     return shots
 
@@ -197,9 +200,9 @@ def load_corrected(
 # %% ../nbs/52_storyboard_edits.ipynb #52e-keep
 def persons_parts(
     shot: CaptionedShot,  # Of a storyboard that was read
-) -> list:  # of 'limits', 'caption', 'speech'
+) -> list:  # of 'limits', 'caption', 'speech', 'fields'
     "What of a shot a person wrote or approved"
-    return ['limits', 'caption', 'speech'] if shot.approved else shot.changed()
+    return ['limits', 'caption', 'speech', 'fields'] if shot.approved else shot.changed()
 
 
 def has_persons_summary(

@@ -203,7 +203,7 @@ def to_otio(
     for shot, (begin, end) in zip(self.shots, places):
         if begin > until:
             track.append(otio.schema.Gap(source_range=span(0, begin - until)))
-        facts = dict(caption=shot.caption, speech=shot.speech, frames=[shot.start, shot.end])
+        facts = dict(caption=shot.caption, speech=shot.speech, fields=shot.fields, frames=[shot.start, shot.end])
         clip = otio.schema.Clip(f'Shot {shot.i}', media.clone(), span(first + begin, first + end), dict(shotluck=facts))
         clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
         track.append(clip)
@@ -223,7 +223,8 @@ def _chapters(board, shortest):
         else:
             chapters.append([shot])
     if len(chapters) > 1 and chapters[-1][-1].t1 - chapters[-1][0].t0 < shortest:
-        chapters[-2] += chapters.pop()
+        short = chapters.pop()
+        chapters[-1] += short
     return chapters
 
 
@@ -281,6 +282,7 @@ def to_txt(self: Storyboard) -> str:
             f'{timecode(shot.t0, full=False)} – {timecode(shot.t1, full=False)}',
             textwrap.fill(_line(shot.caption), 100),
         ]
+        block += [f'{name}: {_line(text)}' for name, text in shot.fields.items() if text]
         if shot.speech:
             block.append(textwrap.fill(f'“{_line(shot.speech)}”', 100))
         blocks.append('\n'.join(block))
