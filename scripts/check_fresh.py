@@ -28,7 +28,7 @@ def demo_table() -> str:
     sec = r['seconds']
     return (
         f"One run, on {r['machine']}, commit `{r['commit']}`: {sec['total'] / 60:.1f} minutes after installing (of which fine-tuning {sec['finetune'] / 60:.1f}), peak memory {r['peak_gb']} GB.\n\n{md(table(r))}\n\n"
-        f"Film shots were in training, so this is a test of memory: {r['film']['own']:.2f} are recalled from their own frames, {r['film']['other']:.2f} from another shot's. Scores on the test shapes, with 95 % intervals over videos:\n\n{md(scores_table(r))}"
+        f"Film shots were in training, so this is a test of memory: {r['film']['own']:.1%} are recalled from their own frames, {r['film']['other']:.1%} from another shot's. Scores on the test shapes, with 95 % intervals over videos:\n\n{md(scores_table(r))}"
     )
 
 
@@ -39,20 +39,21 @@ def finetune_table() -> str:
     par, one = read_json(root / 'bench' / 'finetune_parallel.json'), read_json(root / 'bench' / 'finetune.json')
     rows = [f"| {k} | {v['largest_difference']:.1e} |" for k, v in par.items() if not k.endswith('command')]
     m, f, v, p = (one[k] for k in ('memory', 'first', 'speed', 'processes'))
+    names = {'ours again, features from disk': 'ours, second run: its features are on disk already'}
     speed = '\n'.join(
-        f"| {k} | {r['samples_per_s']} | {' '.join(map(str, r['each_epoch']))} | {r.get('run_ratio', 1)} × | {r.get('later_ratio', 1)} × |"
+        f"| {names.get(k, k)} | {r['samples_per_s']} | {' '.join(map(str, r['each_epoch']))} | {r.get('run_ratio', 1)} × | {r.get('later_ratio', 1)} × |"
         for k, r in v['rows'].items()
     )
     load = one['order']['microseconds_a_record']
-    return f"""Against stock Trainer and stock Llava, which decode and encode at every step (`python bench/finetune.py`; a small model with `1.5b`'s proportions, {v['records']} records of {v['videos']} videos, {v['epochs']} epochs, the same batches and losses, {v['cores']} cores without a GPU; decoding is {v['decode_share_of_stock_run']:.0%} of stock's time, the tower {v['tower_share_of_flops']:.0%} of the operations). Each row below *ours* changes one thing of it:
+    return f"""Against stock Trainer and stock Llava, which decode and encode at every step (`python bench/finetune.py`; a small model with `1.5b`'s proportions, {v['records']} records of {v['videos']} videos, {v['epochs']} epochs, the same batches and losses, {v['cores']} cores without a GPU; decoding is {v['decode_share_of_stock_run']:.0%} of stock's time, the tower {v['tower_share_of_flops']:.0%} of the operations). Each row below *ours* changes one thing of it. Rows are single runs; why the last epoch of *features in memory* was slower than its others was not looked into:
 
-| run | samples/s | of each epoch | whole run | later epochs |
+| run | samples/s, whole run | samples/s, epochs 1, 2, 3 | whole run, against stock | later epochs, against stock |
 |---|---|---|---|---|
 {speed}
 
-With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f["records"]:,} records: {f["ratio"]:.2f} × stock's. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. Cost of a record's order and of its features on disk: {load['1000']['order_us']} and {load['1000']['cache_load_us']} µs at 1,000 records, {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000.
+With decoding left out on both sides, later epochs are {v['later_epochs_decoded_before']} × as fast. Decoding ahead gains nothing here, as the model has both cores. At a vocabulary of 32k and {m['tokens']} tokens a record, logits at answers only keep peak memory at {m['ratio']:.2f} × stock's. Time to the first step on {f["records"]:,} records: {f["ratio"]:.2f} × stock's. Two processes against one from stored features, a thread each: {p['ratio']} × the samples/s. To place a record in the order of training takes {load['1000']['order_us']} µs, to read its features from disk {load['1000']['cache_load_us']} µs (at 1,000 records; {load['100000']['order_us']} and {load['100000']['cache_load_us']} µs at 100,000).
 
-Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families; with validation captions, their pages are those of one process too:
+Largest difference of the loss from one process's in 20 steps at the same global batch (float32, CPU, gloo; `python bench/finetune_parallel.py`), for `nano` and tiny checkpoints of the three families (`llama`, with as many or fewer heads for keys and values: `mha`, `gqa`; `stablelm`; `phi`); with validation captions, their pages are those of one process too. bfloat16 keeps two to three digits, so that sums in another order agree to these only:
 
 | run | difference |
 |---|---|
@@ -99,7 +100,7 @@ def measured() -> str:
         ),
         (
             '`shotluck-split --write`',
-            f"{ratio('write clips'):.1f} × less CPU than an ffmpeg call for each shot, {ratio('bytes ours'):.2f} × the bytes, SSIM {ratio('SSIM'):+.4f}",
+            f"{ratio('write clips'):.1f} × less CPU than an ffmpeg call for each shot, {ratio('bytes ours'):.2f} × the bytes, SSIM {'lower' if ratio('SSIM') < 0 else 'higher'} by {abs(ratio('SSIM')):.4f}",
             'prepare_speed',
         ),
         (
@@ -129,7 +130,7 @@ def measured() -> str:
         ),
         (
             'loading a checkpoint of 2.2 GB',
-            f"{max(r['ratio'] for r in b['load']['rows'])} × its size of anonymous memory",
+            f"{max(r['ratio'] for r in b['load']['rows'])} × its size of anonymous memory (RAM that is not the mapped file)",
             'load',
         ),
     ]

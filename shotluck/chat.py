@@ -97,7 +97,7 @@ LONGEST_REQUEST = 3600  # seconds; a server that asks for more is not waited for
 
 
 def asked_pause(
-    text: str,  # Of the header Retry-After; None: there is none
+    text: str,  # Of the header Retry-After; None: there was no such header
 ) -> float:  # None: nothing that can be understood
     "Seconds that a server asks to be left alone; `EndpointError` if that is more than an hour"
     if not text:

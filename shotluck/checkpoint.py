@@ -87,7 +87,7 @@ def run_identity(
 class RunStart(NamedTuple):
     "Where a run begins"
 
-    checkpoint: Path  # The last whole one of an earlier part of the run; None: there is none
+    checkpoint: Path  # The last whole one of an earlier part of the run; None: no earlier part
     note: dict  # From `run_identity`, and what else the run noted when it first began
 
 # %% ../nbs/32_checkpoint.ipynb #05-016

@@ -39,7 +39,7 @@ from .text import to_json
 _all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']  # also found here
 
 # %% ../nbs/42_evaluate.ipynb #42-_are_shots
-def _are_shots(shots):  # Is this [[first, end], …] with whole numbers and end after first? True is no number
+def _are_shots(shots):  # Is this [[first, end], …] with whole numbers (a bool is none) and end after first?
     if not (isinstance(shots, list) and shots):
         return False
     for shot in shots:
@@ -93,9 +93,9 @@ def records_to_predict(
 
 # %% ../nbs/42_evaluate.ipynb #42-ModelRow
 class ModelRow(NamedTuple):
-    "A row that a model predicts"
+    "What is to be predicted for a row: with which model and settings"
 
-    model: str  # Preset, hub id or folder
+    model: str  # Preset, hub id, folder, or address of a server
     cfg: EvaluateCfg  # With the control of this row
 
 # %% ../nbs/42_evaluate.ipynb #06-033-_jobs
@@ -166,14 +166,14 @@ def video_state(
 class LoadedModel(NamedTuple):
     "A model that is ready to predict"
 
-    name: str  # Preset, hub id or folder
+    name: str  # Preset, hub id, folder, or address of a server
     captioner: Captioner  # On its device
     fingerprint: list  # What its answers depend on, as `Captioner.key` says
     bank: FrameBank | LookBank  # What it saw, for all controls; None: it would be too much memory, or is kept on disk
 
 # %% ../nbs/42_evaluate.ipynb #42-load_for
 def load_for_rows(
-    name: str,  # Preset, hub id or folder
+    name: str,  # Preset, hub id, folder, or address of a server
     cfg: EvaluateCfg,  # Of the run
     records: list,  # To be predicted
     device: str,  # A torch device, or auto
@@ -253,9 +253,9 @@ def predict_row(
     return PredictedRow(texts, failed, unfinished)
 
 # %% ../nbs/42_evaluate.ipynb #42-_readable
-def _readable(records, failed, seed):  # Without those of a video whose borrower failed; none if no other source is left
+def _readable(records, failed, seed):  # Records whose own video can be read; [] if the rest is of one source
     lenders = other_videos(records, seed)
-    broken = {lenders[id]['video'] for id in failed}
+    broken = {lenders[id]['video'] for id in failed}  # what could not be shown was borrowed from these
     readable = [r for r in records if r['video'] not in broken]
     try:
         other_videos(readable, seed)
@@ -277,7 +277,7 @@ def predict_rows(
     cfg: EvaluateCfg,  # Of the run
     records: list,  # As `convert` writes them
 ) -> Rows:
-    "Predict every control and baseline of a run; what can be known to fail fails before anything is predicted"
+    "Predict all rows of a run; what can be known to fail fails before anything is predicted"
     device = join_processes(cfg.device)
     jobs, notes = model_rows(cfg, records)
     simple, more_notes = simple_rows(cfg, records)
@@ -334,10 +334,11 @@ def judge_row(
     scores: Scores,  # Of the first row
 ) -> Judged:
     "Judge the first row, and compare it with the baseline `before` if that is there; writes judge.* beside the scores"
-    if judge.warning:
+    if judge.warning:  # it is worded for a model that is shown videos; a judge is sent texts only
         print(judge.warning.replace('frames and speech', 'captions and references'))
     texts = next(iter(rows.texts.values()))
     before = rows.texts.get('before')
+    # `most`: questions to a record
     how = dict(most=cfg.judge_questions, controls=cfg.judge_controls, draws=cfg.draws, seed=cfg.seed)
     return judge_captions(judge, records, texts, cfg.out, before, scores, **how)
 

@@ -69,7 +69,7 @@ def unreadable_videos(
     rank: int = 0,  # Number of this process
     world: int = 1,  # Processes
 ) -> dict:  # video -> (status, reason); the same in all processes
-    "Videos that are not there, or, with a bank in memory, that cannot be decoded"
+    "Videos that are not there, or that cannot be decoded, if the bank sees everything before training"
     if not _filled_before(bank):
         return data.missing(cfg.video_dir)
     bad = data.fill(bank, cfg.workers, cfg.quiet or rank > 0, (rank, world))

@@ -56,7 +56,7 @@ def is_damaged(
 
 # %% ../nbs/31_guards.ipynb #31-read_skipped
 def read_skipped(
-    checkpoint,  # Folder; None: there is none
+    checkpoint,  # Folder; None: no earlier checkpoint
 ) -> dict:  # id of a record -> (status, reason)
     "The records that could not be used until a checkpoint was written"
     skipped = {}

@@ -50,7 +50,7 @@ def make_config(
     text: dict,  # LlamaConfig's settings
     image_token: int,  # Id of `<image>`
     pool: int = 1,  # Side of the squares of patches that become one token
-    **kw,  # More of LlavaConfig's settings
+    **kw,  # More settings: LlavaConfig's, or `change`, `frames`, `words`
 ) -> LlavaConfig:
     "Settings of a small model of our own"
     text = LlamaConfig(**text)
@@ -86,7 +86,7 @@ def tokens_per_frame(
 def default_frames(
     config: LlavaConfig,  # With `frames`; without it, or with 0, it is 8
 ) -> int:
-    "Budget of frames for one shot, as the model was trained; several shots have twice that"
+    "Frames of a record of one shot, as the model was trained; several shots share twice as many"
     return getattr(config, 'frames', 0) or 8
 
 # %% ../nbs/22_llava.ipynb #04-005-PooledProjector
@@ -119,7 +119,7 @@ class PooledProjector(LlavaMultiModalProjector):
     def project(
         self,
         pooled: torch.Tensor,  # T N Dv
-        first=None,  # T: for each frame the number of its shot's first; needed with `change`
+        first=None,  # T: for each frame the index of its shot's first; needed with `change`
     ) -> torch.Tensor:  # T N D
         "Vectors for the language model, from pooled features in any precision"
         pooled = pooled.to(self.linear_1.weight.dtype)
@@ -132,8 +132,8 @@ def first_frames(
     input_ids: torch.Tensor,  # B L
     image_token: int,  # Id of `<image>`
     n: int,  # N: tokens a frame
-) -> torch.Tensor:  # T: for each frame, the number of the one that its shot begins with
-    "Number of each frame's first in the same shot; frames without a word between them are one shot"
+) -> torch.Tensor:  # T: for each frame, the index of the first frame of its shot
+    "Index of the first frame of each frame's shot; image tokens with no word between them are one shot"
     image = input_ids == image_token
     follows = nn.functional.pad(image[:, :-1], (1, 0))  # is there an image token right before?
     begins = (image & ~follows)[image]  # of the image tokens, in order: is it the first of a shot?
@@ -159,7 +159,7 @@ class VideoLlava(LlavaForConditionalGeneration):
 
     @property
     def frames(self) -> int:
-        "Budget of frames for one shot, as the model was trained; several shots have twice that"
+        "Frames of a record of one shot, as the model was trained; several shots share twice as many"
         return default_frames(self.config)
 
 # %% ../nbs/22_llava.ipynb #04-015
@@ -198,8 +198,8 @@ def tower_features(
 def frames_per_pass(
     config: LlavaConfig,  # Of the model whose tower sees them
 ) -> int:
-    "Frames that the tower sees at a time, 1 to 16: fewer of many patches, as more would only take memory"
-    return max(1, min(16, 9216 // patches_per_side(config) ** 2))
+    "Frames that the tower sees at a time: 16, or fewer of more than 576 patches, as more would only take memory"
+    return max(1, min(16, 16 * 576 // patches_per_side(config) ** 2))
 
 # %% ../nbs/22_llava.ipynb #22-see
 @patch
@@ -361,7 +361,7 @@ def picture_settings(
 def picture_config(
     config: LlavaConfig,  # With image_mean and image_std
 ) -> dict:
-    "The content of a `preprocessor_config.json`: what `picture_settings` reads, in transformers' words"
+    "The content of a `preprocessor_config.json` that `picture_settings` reads again, in transformers' words"
     size = config.vision_config.image_size
     return dict(
         image_processor_type='SiglipImageProcessor',
@@ -372,7 +372,7 @@ def picture_config(
         do_normalize=True,
         image_mean=config.image_mean,
         image_std=config.image_std,
-        letterbox=127,
+        letterbox=127,  # a note for people: the grey beside a frame that is not square; no program reads it
     )
 
 # %% ../nbs/22_llava.ipynb #04-014b

@@ -95,9 +95,9 @@ class ModelInput(NamedTuple):
     "A record as a model is given it"
 
     task: str  # caption, narration, summary, qa
-    plan: tuple  # From `Captioner.plan`, without the answer: `id`, `frames`, `n_tokens`
+    plan: tuple  # From `Captioner.plan`, without the answer: `id`, `frames`, `n_tokens`, and more of each kind's own
     video: str  # Whose frames these are: the record's own video, or another one's
-    shots: list  # `ShotFrames` of each shot that is shown, in order
+    shots: list  # `ShotFrames` of each shot that is shown: its frame numbers, and the number of its first frame
 
 # %% ../nbs/28_predict.ipynb #06-011
 def build_inputs(
@@ -135,7 +135,7 @@ def build_all_inputs(
     captioner: Captioner,  # Whose context counts
     cfg: EvaluateCfg,  # As for `build_inputs`
     lenders: dict,  # id -> the record whose frames it gets; empty without the control `other`
-    failed: dict = None,  # Filled with id -> reason of those that do not fit; None: it is an error
+    failed: dict = None,  # Filled with id -> reason of those that do not fit; None: raise the error
     info_of=None,  # As for `build_inputs`
 ) -> list:  # of `ModelInput`, in the order of the records
     "What a model is given of each record"
@@ -190,7 +190,7 @@ def process_rank() -> tuple:  # (number of this process, how many there are)
 def gather_answers(
     own: dict,  # What this process has
 ) -> dict:  # What all have
-    "The union of a dictionary over processes"
+    "The union of a dictionary over processes: of answers, or of reasons why there is none"
     size = process_rank()[1]
     if size == 1:
         return own
@@ -245,7 +245,7 @@ def feature_bank(
     cfg: EvaluateCfg,  # Its `control` and `cache_dir` are used
     bank=None,  # The caller's `FrameBank` or `LookBank`, which is used unless frames are blank
 ):  # `FrameBank` or `LookBank`
-    "Where that comes from what a captioner keeps of frames"
+    "Choose the bank that gives what the captioner needs of frames: the caller's, one on disk, or one in memory"
     blank = cfg.control == 'blank'
     if blank and captioner.per_frame:
         return BlankFrames(captioner.model)
@@ -278,7 +278,7 @@ def answer_batch(
     bank,  # `FrameBank` or `LookBank` that has their frames
     max_tokens: int,  # Of each answer
     on_answer=None,  # Called with a `ModelInput` and its `Answer` as soon as it is there, if they come one by one
-) -> list:  # of `Answer`, in the order of the batch; an error in the place of what the captioner refused
+) -> list:  # of `Answer`, in the order of the batch; an error in place of an answer that was refused
     "Greedy answers to one batch"
     rows = [(item.plan, bank.looks(item.video, item.shots)) for item in batch]
 
@@ -291,7 +291,7 @@ def answer_batch(
 
 # %% ../nbs/28_predict.ipynb #28-read_answers
 def read_answers(
-    journal: Journal = None,  # Of an earlier run; None: there is none
+    journal: Journal = None,  # Of an earlier run; None: no earlier run
 ) -> dict:  # id -> `Answer`
     "The answers that a journal has"
     if journal is None:
@@ -315,7 +315,7 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
     captioner: Captioner
     cfg: EvaluateCfg
     bank: object
-    journal: Journal  # None: there is none
+    journal: Journal  # None: nothing is written
     answers: dict  # id -> `Answer`; new ones are put there
     failed: dict  # id -> reason; new ones are put there
     strict: bool  # Raise the first error?
@@ -342,12 +342,12 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
                 self.keep(item, answer)
 
 
-def _answer_windows(work, windows, bar, forget):
+def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features of one window at a time
     for window in windows:
         todo = [batch for batch in window if any(item.plan.id not in work.answers for item in batch)]
         bar.update(len(window) - len(todo))
         if forget:
-            work.bank.kept.clear()  # the features of one window at a time
+            work.bank.kept.clear()
         broken = work.bank.fill_shots(shots_per_video(todo), work.cfg.workers, quiet=True, strict=work.strict)
         for batch in todo:
             work.failed.update({item.plan.id: str(broken[item.video]) for item in batch if item.video in broken})
@@ -362,7 +362,7 @@ def predict(
     cfg: EvaluateCfg,  # Control, wording, lengths, batch, workers
     journal=None,  # `Journal` of a run to resume
     bank=None,  # `FrameBank` or `LookBank` to keep what was seen for the next call
-    failed: dict = None,  # Filled with id -> reason of what cannot be shown, whose text is empty; None: it is an error
+    failed: dict = None,  # Filled with id -> reason of what cannot be shown, whose text is empty; None: raise the error
     unfinished: set = None,  # Filled with the ids of the answers that were cut at the limit of tokens
     share: bool = True,  # Share the records between the processes of torchrun? Else each predicts all
 ) -> dict:  # id -> text
@@ -401,7 +401,7 @@ def shot_records(
     record: dict,  # Of several shots
 ) -> list:  # A record to caption for each shot, without an answer
     "The shots of a record, one by one"
-    seconds = record.get('seconds') or record['shots']
+    seconds = record.get('seconds') or record['shots']  # marked shots need times: without any, frame numbers
     parts = []
     for i, (shot, said, time) in enumerate(zip(record['shots'], record['asr'], seconds), 1):
         parts.append(
@@ -425,7 +425,7 @@ def two_stage(
     cfg: EvaluateCfg,  # How to caption the shots
     journal: Journal = None,  # The captions are written there too
     bank=None,  # To keep what was seen
-    failed: dict = None,  # Filled with id -> reason of summaries with a shot that cannot be shown; None: it is an error
+    failed: dict = None,  # Filled with id -> reason of summaries with a shot that cannot be shown; None: raise it
 ) -> list:  # The records; a summary of several shots has their predicted captions as `told`
     "Caption the shots of the summaries, so that `predict` can summarise from the captions"
     parts = {r['id']: shot_records(r) for r in records if r['task'] == 'summary' and len(r['shots']) > 1}
