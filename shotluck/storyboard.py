@@ -19,7 +19,7 @@ from urllib.parse import quote
 from fastcore.basics import patch, store_attr
 
 from .pages import data_uri, encode_jpeg, render_page
-from .storyboard_annotations import machine_note, words_digest
+from .storyboard_annotations import changed_parts, is_summary_changed, machine_note, words_digest
 from .text import safe_cell
 
 # %% ../nbs/52_storyboard.ipynb #07a-005
@@ -298,6 +298,9 @@ def to_html(
     "One self-contained page"
     meta = {name.replace('_', ' ').capitalize(): value for name, value in self.meta.items() if value != ''}
 
+    shots = [dict(vars(shot), changed=changed_parts(vars(shot))) for shot in self.shots]
+    board = json.loads(self.to_json())  # what the page corrects and saves
+
     def render(thumbs):
         return render_page(
             'storyboard.html',
@@ -307,8 +310,10 @@ def to_html(
             duration=self.info.duration,
             width=self.info.width,
             height=self.info.height,
-            shots=[dict(vars(shot), thumb=thumb) for shot, thumb in zip(self.shots, thumbs)],
+            shots=[dict(row, thumb=thumb) for row, thumb in zip(shots, thumbs)],
             summary=self.summary,
+            changed=['summary'] if is_summary_changed(vars(self)) else [],
+            board=board,
             parts=self.parts,
             note=self.note,
             meta=meta,
