@@ -9,6 +9,7 @@ __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', '
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
+import re
 import signal
 import sys
 import threading
@@ -119,6 +120,19 @@ def evaluate_main(**kwargs):
         import shotluck.evaluate as stage
     stage.evaluate_and_report(cfg)
 
+# %% ../nbs/91_cli.ipynb #91-cli-sources
+def _check_sources(cfg):
+    "`ValueError` unless shots and speech can come from where the settings say; before torch is imported"
+    ways = dict(
+        shots=('adaptive', 'transnet', 'every:5s', 'a CSV file with start,end'),
+        speech=('auto', 'whisper', 'none', 'a subtitle file'),
+    )
+    for name, known in ways.items():
+        value = getattr(cfg, name)
+        is_known = value in known or (name == 'shots' and re.fullmatch(r'every:\d+(\.\d+)?s?', value))
+        if not is_known and not os.path.isfile(value):
+            raise ValueError(f"{name} {value!r}: no such file, and none of {', '.join(known)}")
+
 # %% ../nbs/91_cli.ipynb #91-cli-caption
 @command
 @delegates(CaptionCfg)
@@ -129,9 +143,7 @@ def caption_main(
 ):
     "Describe a video shot by shot: a storyboard page, subtitles, JSON"
     cfg = CaptionCfg(**kwargs)
-    for file, endings in ((cfg.speech, ('.srt', '.vtt', '.ass', '.ssa')), (cfg.shots, ('.csv',))):
-        if file.lower().endswith(endings) and not os.path.isfile(file):
-            raise ValueError(f"{file}: no such file")
+    _check_sources(cfg)
     with starting():
         import shotluck.caption as stage
     written, failed, skipped = stage.caption_files(paths, out, cfg)

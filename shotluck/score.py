@@ -354,6 +354,8 @@ def read_predictions(
 ) -> dict:  # id -> text
     'The predictions in a file with a line {"id", "text"} for each record; `ValueError` names the line that is none'
     rows = read_jsonl(path)
+    if rows and isinstance(rows[0], dict) and 'conversations' in rows[0]:
+        raise ValueError(f"{path}: these are records; predictions come first, the records that they are for second")
     for i, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get('id'), str) or not isinstance(row.get('text'), str):
             raise ValueError(f'{path}, line {i}: {{"id": text, "text": text}} was expected, got {_short(row)}')
@@ -365,6 +367,9 @@ def read_records(
     path: str | Path,  # A file of JSON lines
 ) -> list:  # Of dicts
     "The records in a file; `ValueError` names the line that is none"
+    others = sorted(file.name for file in Path(path).parent.glob('*.jsonl'))
+    if others and not Path(path).exists():
+        raise ValueError(f"{path}: no such file; there are {', '.join(others[:9])}")
     rows = read_jsonl(path)
     for i, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get('id'), str) or row.get('task') not in LENGTHS:
