@@ -146,13 +146,15 @@ def caption_main(
     _check_sources(cfg)
     with starting():
         import shotluck.caption as stage
+        import shotluck.library as library
     written, failed, skipped = stage.caption_files(paths, out, cfg)
+    pages = library.write_libraries(paths, out, failed)
     # names may hold any bytes, and not every terminal can show them
     for video in skipped:
         print(f'{_shown(video)}: finished before, left as it is; --again does it anew', file=sys.stderr)
     for line in failed:
         print(line.encode('utf-8', 'replace').decode(), file=sys.stderr)
-    print('\n'.join(map(_shown, written)) or 'nothing was written')
+    print('\n'.join(map(_shown, [*written, *pages])) or 'nothing was written')
     return int(bool(failed) or not written)
 
 
