@@ -113,6 +113,16 @@ _OURS = '<meta name="generator" content="shotluck library">'
 PAGE = 'index.html'
 
 
+_KINDS = dict(name=str, href=str, duration=(int, float), shots=list, summary=str, edited=bool, reason=str)
+
+
+def _is_entry(row):
+    "Is a row of a page's data as we write it?"
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), kind) for name, kind in _KINDS.items()):
+        return False
+    return all(isinstance(shot, list) and len(shot) == 3 and isinstance(shot[2], str) for shot in row['shots'])
+
+
 def _known_entries(page):
     "Path of a JSON file, relative to the page -> (its stamp, its entry), from a page as it was written"
     try:
@@ -120,7 +130,7 @@ def _known_entries(page):
         rows = from_json(_DATA.search(text)[1])
         stills = dict(_CARD.findall(text))
         known = {}
-        for row in rows:
+        for row in filter(_is_entry, rows):
             facts = {name: row[name] for name in Entry._fields if name != 'still'}
             known[row['file']] = row['stamp'], Entry(**facts, still=stills.get(escape(row['href']), ''))
         return known

@@ -51,6 +51,19 @@ def _shot_text(row, name):
     return text
 
 
+def _seconds(value, otherwise):
+    "A time from the JSON, if it is one"
+    is_time = type(value) in (int, float) and 0 <= value < 1e9
+    return value if is_time else otherwise
+
+
+def _read_part(part):
+    "A part of a long video, None if it is not as we write it"
+    if not isinstance(part, dict) or not isinstance(part.get('summary'), str):
+        return None
+    return dict(part, t0=_seconds(part.get('t0'), 0), t1=_seconds(part.get('t1'), 0))
+
+
 def _read_shot(row, number, info, note=None):
     "A shot of a storyboard's JSON; `note` is for one without a note of what a program wrote"
     if not isinstance(row, dict):
@@ -58,9 +71,7 @@ def _read_shot(row, number, info, note=None):
     start, end = row.get('start'), row.get('end')
     if type(start) is not int or type(end) is not int or not 0 <= start < end <= info.frames:
         raise ValueError(f"start and end must be frames with 0 <= start < end <= {info.frames}, got {start!r}, {end!r}")
-    t0, t1 = (
-        row[name] if type(row.get(name)) in (int, float) else k / info.fps for name, k in (('t0', start), ('t1', end))
-    )
+    t0, t1 = (_seconds(row.get(name), frame / info.fps) for name, frame in (('t0', start), ('t1', end)))
     key = row['key'] if type(row.get('key')) is int and start <= row['key'] < end else (start + end) // 2
     shot = CaptionedShot(number, start, end, t0, t1, _shot_text(row, 'speech'), _shot_text(row, 'caption'), b'', key)
     shot.machine = row['machine'] if isinstance(row.get('machine'), dict) else note
@@ -120,7 +131,8 @@ def load(
         shot.i = number
     found = _find_video(path, name, video)
     meta = board['meta'] if isinstance(board.get('meta'), dict) else {}
-    parts = [part for part in board.get('parts') or [] if isinstance(part, dict)]
+    given = board.get('parts')
+    parts = list(filter(None, map(_read_part, given if isinstance(given, list) else [])))
     made = cls(found or Path(path).absolute().parent / (name or 'video'), shots, summary, info, meta, note, parts)
     made.machine = board['machine'] if isinstance(board.get('machine'), dict) else None
     made.approved = board.get('approved') is True
