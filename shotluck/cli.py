@@ -181,7 +181,7 @@ def describe_main(
 # %% ../nbs/91_cli.ipynb #91-cli-doctor
 @command
 def doctor_main(
-    folder: str = '.',  # Data or runs to look through
+    folder: Param('Data or runs to look through', str, opt=False, nargs='?') = '.',
 ):
     "Say what is installed, where models run, whether the hub is reached, and what of a folder is unfinished"
     if not os.path.isdir(folder):
