@@ -387,9 +387,12 @@ def caption_file(
     results = results_of(video, folder, cfg, result, made)
     if not cfg.again and (paths := results.found()):
         return paths, True
-    with Journal(results.journal) as done:
-        old = corrections_before(results)
-        shots = own_limits(old) if old and not os.path.isfile(cfg.shots) else None
+    old = corrections_before(results)
+    shots = own_limits(old) if old and not os.path.isfile(cfg.shots) else None
+    journal = results.journal
+    if shots:  # answers of an interrupted run about other shots are of no use
+        journal = journal.with_name(f'.shotluck-{hash_ids([results.key, *map(str, shots)])}.journal')
+    with Journal(journal) as done:
         captioner, why_none = load()
         board = caption_video(results.video, captioner, cfg, shots, note=why_none, done=done, name=name)
         if old and (said := take_over(board, old, results)):
