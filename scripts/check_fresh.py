@@ -66,7 +66,7 @@ def measured() -> str:
 
     b = {
         k: read_json(root / 'bench' / f'{k}.json')
-        for k in 'convert_speed prepare_speed load evaluate_generate evaluate_score caption'.split()
+        for k in 'convert_speed prepare_speed load evaluate_generate evaluate_score caption corrections'.split()
     }
     c = {r['videos']: r for r in b['convert_speed']['rows']}
     small, big = c[20023], c[134000]
@@ -112,6 +112,12 @@ def measured() -> str:
             'predictions, `nano`, 400 shapes records',
             f"{g['ratio']['cold']} × the captions/s of stock `generate` one by one, from raw videos; {g['ratio']['with_controls']} × with the controls blank and other; {g['ratio']['disk']} × with `--cache_dir` filled by a run before; the same texts",
             'evaluate_generate',
+        ),
+        (
+            'one round of corrections: captions of unseen videos, before and after',
+            f"CIDEr {b['corrections']['before']['CIDEr']} and {b['corrections']['after']['CIDEr']}, learning from "
+            f"{b['corrections']['corrected']} corrected shots of {b['corrections']['videos']} generated videos",
+            'corrections',
         ),
         (
             'scores of 4,000 shots and 4,000 summaries, 1,000 draws',
