@@ -23,7 +23,7 @@ from .configs import EvaluateCfg
 from .features import FrameBank
 from .files import Journal
 from .jobs import iter_supervised, run_supervised
-from .looks import LookBank, ShotFrames, shot_times
+from .looks import LookBank, shot_times
 from .pages import encode_jpeg
 from .plan import TooLong
 from .predict import build_inputs, predict

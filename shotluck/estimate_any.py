@@ -12,7 +12,7 @@ from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, wh
 from .configs import FinetuneCfg, check_vlm_settings
 from .cost import BYTES, SIZES
 from .describe import USUAL_SIZE, VlmFacts, vlm_facts
-from .estimate import GPUS, assumptions, estimate, estimated_dtype, keeps_features, training_records
+from .estimate import GPUS, assumptions, check_gpu, estimate, estimated_dtype, keeps_features, training_records
 from .hub import adapter_chain
 from .model import is_llava
 from .visual_prompts import shot_tokens
@@ -43,8 +43,7 @@ def vlm_estimate(
     share: float = 0.35,  # Of their operations a second that is reached
 ) -> dict:
     "Records, tokens, operations, memory (GB), cache (GB) and hours of a run: a lower bound, by `vlm_assumptions`"
-    if gpu not in GPUS:
-        raise ValueError(f"gpu must be one of {', '.join(GPUS)}, got {gpu!r}")
+    check_gpu(gpu)
     check_vlm_settings(cfg)
     facts = vlm_facts(cfg.model)
     if facts.prompts is None:

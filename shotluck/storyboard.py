@@ -115,7 +115,7 @@ def _shot_json(shot, has_fields):
 
 
 @patch
-def to_json(self: Storyboard) -> str:
+def to_dict(self: Storyboard) -> dict:
     "Everything but the pictures; version 1, as `data/storyboard.schema.json` describes"
     has_fields = bool(self.field_names)
     shots = [_shot_json(shot, has_fields) for shot in self.shots]
@@ -133,7 +133,13 @@ def to_json(self: Storyboard) -> str:
     )
     if self.approved:
         board['approved'] = True
-    return json.dumps(board, ensure_ascii=False, indent=1) + '\n'
+    return board
+
+
+@patch
+def to_json(self: Storyboard) -> str:
+    "What `to_dict` gives, as JSON"
+    return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + '\n'
 
 # %% ../nbs/52_storyboard.ipynb #07a-014-_line
 VTT_MARK = 'NOTE Written by shotluck'
@@ -299,7 +305,6 @@ def to_html(
     meta = {name.replace('_', ' ').capitalize(): value for name, value in self.meta.items() if value != ''}
 
     shots = [dict(vars(shot), changed=changed_parts(vars(shot))) for shot in self.shots]
-    board = json.loads(self.to_json())  # what the page corrects and saves
 
     def render(thumbs):
         return render_page(
@@ -313,7 +318,7 @@ def to_html(
             shots=[dict(row, thumb=thumb) for row, thumb in zip(shots, thumbs)],
             summary=self.summary,
             changed=['summary'] if is_summary_changed(vars(self)) else [],
-            board=board,
+            board=self.to_dict(),  # what the page corrects and saves
             parts=self.parts,
             note=self.note,
             meta=meta,
