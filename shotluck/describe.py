@@ -22,9 +22,9 @@ from .errors import one_line_reason
 from .hub import PRESETS, adapter_chain, locate
 from .jobs import run_supervised
 from .model import is_address, is_llava
+from .tower import part_names
 from .vetting import check_task, model_facts, quiet_transformers
 from .visual_prompts import VisualPrompts, safe_prompts, shot_tokens
-from .vlm import part_names
 from .vlm_load import trained_frames
 
 # %% ../nbs/29_describe.ipynb #29d-cached

@@ -14,8 +14,9 @@ from .decoding import decode_in_worker
 from .features import check_disk, check_memory, choose_cache
 from .look_store import DiskLookBank
 from .looks import LookBank, ShotFrames, cut_shots, decode_pictures
+from .tower import Look
 from .video import VideoError
-from .vlm import Look, Vlm
+from .vlm import Vlm
 
 # %% ../nbs/30_look_cache.ipynb #30l-DiskLooks
 class DiskLooks(DiskLookBank):

@@ -19,8 +19,8 @@ from .endpoint import ShotPictures
 from .files import atomic_write, hash_ids, path_inside
 from .looks import LookBank, ShotFrames
 from .text import to_json
+from .tower import Look
 from .video import VideoError
-from .vlm import Look
 
 # %% ../nbs/27_looks_on_disk.ipynb #27d-pack
 LOOKS = {kind.__name__: kind for kind in (Look, ShotPictures)}  # What captioners keep of a shot
