@@ -119,9 +119,12 @@ def load_base(
     if is_llava(adapter_chain(cfg.model, weights=False)[-1]):
         model, tokenizer = load_model(cfg.model, pool=cfg.pool or None, dtype='float32', device=device)
         captioner = LlavaCaptioner(model, tokenizer, cfg.model)
+        if cfg.side:
+            raise ValueError(f"{cfg.model}: the side of its pictures is fixed: leave out --side")
     else:
         check_vlm_settings(cfg)
-        captioner = load_captioner(cfg.model, dtype='float32', device=device)
+        captioner = load_captioner(cfg.model, dtype='float32', device=device, width=cfg.side)
+        captioner.model.config.side = captioner.width
     captioner.frames = cfg.frames or captioner.frames
     captioner.model.config.frames = captioner.frames  # whoever loads the result shows it as many
     return captioner

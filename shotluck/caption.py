@@ -198,7 +198,7 @@ def captioner_for(
     if name == 'none':
         return NoCaptioner(), 'There are no captions: none were asked for.'
     try:
-        return load_captioner(name or 'smol', dtype=cfg.dtype, device=cfg.device, server=cfg.server), ''
+        return load_captioner(name or 'smol', dtype=cfg.dtype, device=cfg.device, server=cfg.server, width=cfg.side), ''
     except (ValueError, OSError, ImportError) as e:
         if name:
             raise
@@ -212,11 +212,12 @@ def captioner_for(
 def model_key(
     name: str,  # As `captioner_for` takes it
     server=None,  # `ServerSettings`: how to talk to it, if it is a server's
+    side: int = 0,  # Longer side of the frames, pixels; 0: the model's own
 ) -> list:  # of strings
     "What identifies a model: two with the same key caption alike; `ValueError` if one that is named cannot be found"
     if name != 'none':
         try:
-            return captioner_key(name or 'smol', server)
+            return captioner_key(name or 'smol', server, side)
         except (ValueError, OSError):
             if name:
                 raise
@@ -354,8 +355,9 @@ def result_key(
     for k in ('shots', 'speech', 'whisper'):
         parts.append(f'{k}={content_mark(settings[k]) if settings[k] else ""}')
     parts += [f'{k}={settings[k]}' for k in ('min_shot', 'frames', 'dtype')]
+    parts += [f'side={cfg.side}'] if cfg.side else []
     parts += cfg.asking.key()
-    parts += made() if made else model_key(cfg.model, cfg.server)
+    parts += made() if made else model_key(cfg.model, cfg.server, cfg.side)
     return hash_ids(parts)
 
 # %% ../nbs/53_caption.ipynb #53-caption-results_of
@@ -455,7 +457,7 @@ def caption_files(
     corrected = [Path(path) for path in paths if Path(path).suffix.lower() in ('.json', '.csv')]
     paths = [path for path in paths if Path(path) not in corrected]
     load = _once(lambda: _announced(*captioner_for(cfg.model, cfg), cfg.asking))
-    made = _once(lambda: model_key(cfg.model, cfg.server))
+    made = _once(lambda: model_key(cfg.model, cfg.server, cfg.side))
     videos = videos_in(paths)
     names = result_names(videos, out)
     written, failed, skipped = {}, {}, []

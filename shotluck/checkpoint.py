@@ -153,7 +153,9 @@ def merge_adapter(
     with checkpoint_parts(folder) as part:
         adapted.save_pretrained(part)
         own = {
-            name: getattr(base.model.config, name) for name in ('pool', 'frames') if hasattr(base.model.config, name)
+            name: getattr(base.model.config, name)
+            for name in ('pool', 'frames', 'side')
+            if hasattr(base.model.config, name)
         }
         write_json(part / 'config.json', own)
     base.model = adapted.merge_and_unload().to(getattr(torch, cfg.dtype))

@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import ModelCard, hf_hub_download
 from transformers import AutoConfig, AutoModelForImageTextToText
 
+from .configs import check_side
 from .cost import BYTES, SIZES, describe, describe_text, load_config
 from .errors import one_line_reason
 from .hub import PRESETS, adapter_chain, locate
@@ -25,7 +26,7 @@ from .model import is_address, is_llava
 from .tower import part_names
 from .vetting import check_task, model_facts, quiet_transformers
 from .visual_prompts import VisualPrompts, safe_prompts, shot_tokens
-from .vlm_load import trained_frames
+from .vlm_load import trained_setting
 
 # %% ../nbs/29_describe.ipynb #29d-cached
 def _tensors(value):  # All tensors in what a model keeps of a prompt
@@ -122,6 +123,7 @@ class VlmFacts(NamedTuple):
 def vlm_facts(
     name: str,  # Preset, hub id, folder, or an adapter
     n_tokens: int = 1000,  # Of the prompt that is kept while it is answered
+    side: int = 0,  # Longer side of the frames, pixels; 0: as it was trained with here, else 448
 ) -> VlmFacts:
     "What can be known of a model of transformers without its weights; `ValueError` if it is none"
     folder = adapter_chain(name, weights=False)[-1]
@@ -129,10 +131,10 @@ def vlm_facts(
     facts = model_facts(folder)
     prompts = missing = None
     try:
-        prompts = safe_prompts(folder, facts.ends)
+        prompts = safe_prompts(folder, facts.ends, side or trained_setting(conf, 'side') or 448)
     except ValueError as e:
         missing = str(e)
-    frames = trained_frames(conf) or 8
+    frames = trained_setting(conf, 'frames') or 8
     sizes = vlm_sizes(folder, n_tokens)
     licence = licence_of(name, locate(name, weights=False))
     return VlmFacts(name, conf['model_type'], licence, sizes, facts.context, frames, prompts, missing)
@@ -169,11 +171,13 @@ def vlm_text(
     answer: int = 60,  # Tokens of its answer
     batch: int = 1,  # Records at a time
     dtype: str = 'float32',  # Of the weights
+    side: int = 0,  # Longer side of the frames, pixels; 0: as it was trained with here, else 448
 ) -> str:
     "What can be known of a model of transformers without its weights, as lines to read"
     if dtype not in BYTES:
         raise ValueError(f"dtype must be one of {', '.join(BYTES)}, got {dtype!r}")
-    facts = vlm_facts(name)
+    check_side(side)
+    facts = vlm_facts(name, side=side)
     frames = frames or facts.frames
     n_shot = shot_tokens(facts.prompts, frames, USUAL_SIZE) if facts.prompts else 0
     tokens = n_shot + text + answer
@@ -207,15 +211,18 @@ def describe_any(
     batch: int = 1,  # Records at a time, on each GPU
     gpus: int = 0,  # For ZeRO, of our own models; 0: 4
     dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
+    side: int = 0,  # Longer side of the frames, pixels, where it can be chosen; 0: as it was trained with, else 448
 ) -> str:
     "A model, its parts and what it needs, as lines to read; `ValueError` if it cannot be described"
     if is_address(name):
         raise ValueError(f"{name}: a server does not say what its model is made of")
     if name in SIZES or is_llava(adapter_chain(name, weights=False)[-1]):
+        if side:
+            raise ValueError(f"{name}: the side of its pictures is fixed: leave out --side")
         config = load_config(name, pool or None)
         return describe_text(describe(config, frames, text, answer, batch, gpus or 4, dtype))
     if pool:
         raise ValueError(f"{name} is a model of transformers, whose tokens a frame are its own: leave out --pool")
     if gpus:
         raise ValueError(f"{name} is a model of transformers, which no ZeRO divides here: leave out --gpus")
-    return vlm_text(name, frames, text, answer, batch, dtype)
+    return vlm_text(name, frames, text, answer, batch, dtype, side)

@@ -45,7 +45,7 @@ def vlm_estimate(
     "Records, tokens, operations, memory (GB), cache (GB) and hours of a run: a lower bound, by `vlm_assumptions`"
     check_gpu(gpu)
     check_vlm_settings(cfg)
-    facts = vlm_facts(cfg.model)
+    facts = vlm_facts(cfg.model, side=cfg.side)
     if facts.prompts is None:
         raise ValueError(f"{cfg.model}: its tokens cannot be counted: {facts.missing}")
     budget = cfg.frames or facts.frames

@@ -179,7 +179,7 @@ def load_for_rows(
     device: str,  # A torch device, or auto
 ) -> LoadedModel:
     "Load a model, with a bank if the features of all records take less than 2 GB"
-    captioner = load_captioner(name, dtype=cfg.dtype, device=device, server=cfg.server)
+    captioner = load_captioner(name, dtype=cfg.dtype, device=device, server=cfg.server, width=cfg.side)
     if captioner.warning and process_rank()[0] == 0:
         print(captioner.warning)
     budgets = Counter(frame_budget(r, cfg.frames or captioner.frames) for r in records)

@@ -44,7 +44,7 @@ from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
 from .vetting import check_loaded
 from .vlm import Vlm
-from .vlm_load import load_vlm
+from .vlm_load import load_vlm, trained_setting
 
 _all_ = ['PRESETS', 'locate', 'is_address', 'ServerSettings']  # also found here
 
@@ -388,19 +388,24 @@ def load_captioner(
     dtype=None,  # As `load_model` takes it
     device: str = None,  # As `load_model` takes it
     server: ServerSettings = None,  # How to talk to it, if it is a server's; None: as `Endpoint` does by itself
-    **settings,  # Of `load_vlm` or `Endpoint`, such as `width`
+    width: int = 0,  # Longer side of the frames, pixels, where it can be chosen; 0: as it was trained with, else 448
+    **settings,  # Of `load_vlm` or `Endpoint`
 ) -> Captioner:
     "A model that answers records; `ValueError` says why there is none"
     name = str(name)
     if is_address(name):
-        endpoint = _endpoint(name, server, settings)
+        endpoint = _endpoint(name, server, {**settings, 'width': width or 448})
         endpoint.self_test()
         return endpoint
     announce_download(name)
     *adapters, base = adapter_chain(name)
     if is_llava(base):
+        if width:
+            raise ValueError(f"{name}: the side of its pictures is fixed, {width} pixels cannot be had: leave it out")
         return LlavaCaptioner(*load_model(name, dtype=dtype, device=device), name=name)
-    captioner = load_vlm(base, name, dtype=dtype, device=device, **settings)
+    if adapters and not width:
+        width = trained_setting(adapter_settings(adapters[0])[1], 'side')
+    captioner = load_vlm(base, name, dtype=dtype, device=device, width=width, **settings)
     for folder in reversed(adapters):
         with blaming_file(folder, f'an adapter that does not fit {base}'):
             put_adapter_on(captioner, folder, base)
@@ -412,8 +417,9 @@ def load_captioner(
 def captioner_key(
     name: str,  # As `load_captioner` takes it
     server: ServerSettings = None,  # As `load_captioner` takes it
+    width: int = 0,  # As `load_captioner` takes it
 ) -> list:  # of strings
     "What the answers of a captioner depend on, found out without loading its weights; a server is asked"
     if is_address(name):
-        return _endpoint(str(name), server, {}).key()
+        return _endpoint(str(name), server, {'width': width or 448}).key()
     return model_fingerprint(name)
