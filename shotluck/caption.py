@@ -34,6 +34,7 @@ from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, is_own_output, timecode
+from .tables import shard_of
 from .video import probe
 
 _all_ = ['CaptionCfg']  # also found here
@@ -460,6 +461,9 @@ def caption_files(
     made = _once(lambda: model_key(cfg.model, cfg.server, cfg.side))
     videos = videos_in(paths)
     names = result_names(videos, out)
+    in_shard = shard_of(cfg.shard)
+    videos = [video for video in videos if in_shard(f'{video.parent.name}/{video.name}')]
+    corrected = [path for path in corrected if in_shard(f'{path.parent.name}/{path.name}')]
     written, failed, skipped = {}, {}, []
     for path in corrected:
         with _noting_failure(path, failed):

@@ -154,8 +154,9 @@ def caption_main(
         print(f'{_shown(video)}: finished before, left as it is; --again does it anew', file=sys.stderr)
     for line in failed:
         print(line.encode('utf-8', 'replace').decode(), file=sys.stderr)
-    print('\n'.join(map(_shown, [*written, *pages])) or 'nothing was written')
-    return int(bool(failed) or not written)
+    nothing = f'part {cfg.shard} has none of the videos' if cfg.shard else 'nothing was written'
+    print('\n'.join(map(_shown, [*written, *pages])) or nothing)
+    return int(bool(failed) or not (written or cfg.shard))
 
 
 def _shown(path):
@@ -172,11 +173,12 @@ def describe_main(
     batch: int = 1,  # Records at a time, on each GPU
     gpus: int = 0,  # For ZeRO; 0: 4
     dtype: str = 'float32',  # Of the weights: float32, bfloat16, float16
+    side: int = 0,  # Longer side of the frames, pixels, where it can be chosen; 0: as it was trained with, else 448
 ):
     "Describe a model, its parts and the memory and operations it needs, without loading it"
     with starting():
         import shotluck.describe as stage
-    print(stage.describe_any(model, pool, frames, text, answer, batch, gpus, dtype))
+    print(stage.describe_any(model, pool, frames, text, answer, batch, gpus, dtype, side))
 
 # %% ../nbs/91_cli.ipynb #91-cli-doctor
 @command

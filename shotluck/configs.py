@@ -20,6 +20,7 @@ from .asking import Asking, field_names, language_name
 from .convert import TASKS
 from .errors import settings_of
 from .score import LENGTHS, read_records
+from .tables import parse_shard
 from .text import read_json
 
 # %% ../nbs/19_configs.ipynb #06-005-_names
@@ -384,6 +385,7 @@ class EvaluateCfg:
         seed: int = 0,  # Of the controls and the bootstrap
         draws: int = 1000,  # Of the bootstrap
         limit: int = 0,  # Records at most; 0: all
+        shard: str = '',  # i/n, i from 0: predict only this part, and score nothing; a run without it joins the parts
         judge: str = '',  # Server of a language model that judges the captions beside the scores: http://host:8000/v1#model
         judge_questions: int = 8,  # That it makes of a reference, at most
         judge_controls: int = 50,  # Records on which the judge itself is tried; 0: all
@@ -412,6 +414,11 @@ class EvaluateCfg:
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         check_side(side)
+        if shard and two_stage:
+            raise ValueError(
+                "a summary in two stages needs the captions of all shots: leave out --shard or --two_stage"
+            )
+        parse_shard(shard)
         server_settings(self)
         self._controls = [name for name in parse_names(controls, CONTROLS, 'control') if name != control]
         self._baselines = parse_names(baselines, BASELINES, 'baseline')
@@ -482,6 +489,7 @@ class CaptionCfg:
         max_tokens: int = 0,  # Tokens that the answer to a shot may have; 0: 96, twice that with prompt or language, more for each field
         batch: int = 16,  # Shots a step
         again: bool = False,  # Also do what is finished
+        shard: str = '',  # i/n, i from 0: only this part of the videos
         device: str = 'auto',  # auto, cpu, cuda, mps
         dtype: str = 'auto',  # Of the weights: float32, bfloat16, float16; auto: float32, but bfloat16 on a GPU that computes in it
         video_url: bool = False,  # Send each shot as one video, as vLLM takes it, instead of pictures?
@@ -508,6 +516,7 @@ class CaptionCfg:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         check_side(side)
+        parse_shard(shard)
         server_settings(self)
         self._asking = _asking(self)
 

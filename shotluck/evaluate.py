@@ -34,6 +34,7 @@ from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
 from .report import report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
+from .tables import parse_shard
 from .text import to_json
 
 _all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']  # also found here
@@ -236,15 +237,18 @@ def predict_row(
     out = Path(cfg.out)
     key = journal_key(cfg, loaded, records)
     failed, unfinished = {}, set()
+    part = parse_shard(cfg.shard)
+    own = '-of-'.join(map(str, part)) if cfg.shard else 'whole'
 
     def answer(some, failed):
-        return predict(loaded.captioner, some, cfg.video_dir, cfg, journal, loaded.bank, failed, unfinished)
+        return predict(loaded.captioner, some, cfg.video_dir, cfg, journal, loaded.bank, failed, unfinished, shard=part)
 
-    with Journal(out / f'.{key}.{process_rank()[0]}.journal') as journal:
+    with Journal(out / f'.{key}.{own}.{process_rank()[0]}.journal') as journal:
         for path in sorted(out.glob(f'.{key}.*.journal')):
             journal.rows.update({row['id']: row for row in Journal.peek(path)})
         texts = answer(records, failed)
-        readable = _readable(records, failed, cfg.seed) if cfg.control == 'other' and failed else []
+        retried = cfg.control == 'other' and failed and not cfg.shard  # which is what joins the parts does
+        readable = _readable(records, failed, cfg.seed) if retried else []
         if readable:  # what is answered is in the journal, so only what failed is asked
             still_failed = {}
             texts.update(answer(readable, still_failed))
@@ -346,13 +350,15 @@ def judge_row(
 @exclusive('cfg.out')
 def evaluate(
     cfg: EvaluateCfg,  # What to predict, and with which input taken away
-) -> Scores:  # None in all processes but the first
-    "Predict and score; writes predictions, scores and a page to `cfg.out`, and goes on where a killed run stopped"
+) -> Scores:  # None in all processes but the first, and for a shard
+    """Predict and score; writes predictions, scores and a page to `cfg.out`, and goes on where a killed run stopped
+
+    A shard is predicted only: its answers wait in `cfg.out` for a run without a shard, which scores those of all."""
     every, out = cfg.all_records(), Path(cfg.out)
     records = records_to_predict(cfg, every)
-    judge = load_judge(cfg.judge) if cfg.judge else None
+    judge = load_judge(cfg.judge) if cfg.judge and not cfg.shard else None
     rows = predict_rows(cfg, records)
-    if process_rank()[0]:
+    if process_rank()[0] or cfg.shard:
         return
     main = next(iter(rows.texts))
     scores = {}
@@ -386,6 +392,8 @@ def evaluate_and_report(
 ):
     "Evaluate and print scores, failures and what was left out; of torchrun's processes, the first one speaks"
     scores = evaluate(cfg)
+    if cfg.shard and not process_rank()[0]:
+        print(f"{cfg.out}: has the answers to part {cfg.shard} of the records; a run without --shard scores all")
     if scores is None:
         return
     print(scores)

@@ -170,6 +170,8 @@ def exclusive(
 ):
     """Decorate a function that writes to a folder: one process at a time runs it there, or one for each `shard`.
 
+    The shard is an argument of the function, or of its `cfg`.
+
     Of the processes of torchrun, the first holds the folder for all."""
     name, _, attribute = folder.partition('.')
 
@@ -182,7 +184,7 @@ def exclusive(
             if attribute:
                 path = getattr(path, attribute)
             stage = func.__name__
-            if shard := given.arguments.get('shard'):
+            if shard := given.arguments.get('shard') or getattr(given.arguments.get('cfg'), 'shard', ''):
                 stage = f"{stage}-{shard.replace('/', '-of-')}"
             first = os.environ.get('RANK', '0') in ('0', '')
             with lock_folder(path, stage) if first else nullcontext():

@@ -365,6 +365,7 @@ def predict(
     failed: dict = None,  # Filled with id -> reason of what cannot be shown, whose text is empty; None: raise the error
     unfinished: set = None,  # Filled with the ids of the answers that were cut at the limit of tokens
     share: bool = True,  # Share the records between the processes of torchrun? Else each predicts all
+    shard: tuple = (0, 1),  # (number, how many): only this part of the batches; what is not answered has no text
 ) -> dict:  # id -> text
     "Greedy answers of a captioner; the records' own answers are never looked at"
     strict = failed is None
@@ -379,7 +380,8 @@ def predict(
     inputs = build_all_inputs(asked, captioner, cfg, lenders, None if strict else lost, features.info_of)
     windows = batch_windows(inputs, cfg.batch, int(2e9 // captioner.look_bytes(1)), whole=not captioner.batched)
     rank, size = process_rank() if share else (0, 1)
-    windows = share_batches(windows, rank, size)
+    number, shards = shard
+    windows = share_batches(windows, number * size + rank, shards * size)
     work = _Work(captioner, cfg, features, journal, answers, lost, strict)
     with tqdm(
         total=sum(map(len, windows)),
@@ -392,9 +394,10 @@ def predict(
         lost = gather_answers(lost)
     if not strict:
         failed.update(lost)
+    there = [r['id'] for r in records if shards == 1 or r['id'] in lost or r['id'] in answers]
     if unfinished is not None:
-        unfinished.update(r['id'] for r in records if r['id'] not in lost and not answers[r['id']].ended)
-    return {r['id']: '' if r['id'] in lost else answers[r['id']].text for r in records}
+        unfinished.update(id for id in there if id not in lost and not answers[id].ended)
+    return {id: '' if id in lost else answers[id].text for id in there}
 
 # %% ../nbs/28_predict.ipynb #28-shot_records
 def shot_records(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SPLITS', 'TABLES', 'Fault', 'iter_json', 'table_rows', 'parse_seconds', 'read_meta', 'clip_sources',
            'table_annotations', 'parse_split', 'annotation_files', 'companion_files', 'iter_annotations',
-           'source_video', 'hashed_split', 'shard_of']
+           'source_video', 'hashed_split', 'parse_shard', 'shard_of']
 
 # %% ../nbs/10_tables.ipynb #10-tables-imports
 import ast
@@ -450,15 +450,22 @@ def hashed_split(
     return {0: 'test', 1: 'val'}.get(bucket, 'train')
 
 # %% ../nbs/10_tables.ipynb #00d-020
-def shard_of(
+def parse_shard(
     shard: str,  # 'i/n', i from 0; '' is all
-):  # A function: name -> is it in this shard?
-    "A test whether a name belongs to shard `i/n`; `ValueError` if it is no such shard"
+) -> tuple:  # (i, n)
+    "The number of a shard and how many there are; `ValueError` if it is no such shard"
     # '' is the only shard of one
     match = re.fullmatch(r'([0-9]{1,9})/([0-9]{1,9})', shard or '0/1')
     if not match or not int(match[1]) < int(match[2]):
         raise ValueError(f"a shard is i/n with i from 0 to n-1, as 0/8; got {shard!r}")
-    index, count = map(int, match.groups())
+    return int(match[1]), int(match[2])
+
+
+def shard_of(
+    shard: str,  # 'i/n', i from 0; '' is all
+):  # A function: name -> is it in this shard?
+    "A test whether a name belongs to shard `i/n`; `ValueError` if it is no such shard"
+    index, count = parse_shard(shard)
 
     def belongs(name):
         return _stable_hash(str(name)) % count == index
