@@ -270,13 +270,14 @@ def generate(
     *,
     on_answer=None,  # Called with (number of the row, its `Answer`) as each comes, in another thread, one at a time
     errors: str = 'raise',  # What a record that fails does: raise, or return its exception in the answer's place
+    numbers=None,  # Iterator over the numbers of the rows to answer, from which others may draw too; None: all
 ) -> list:  # of `Answer`, in the order of the rows
     """Answers to any number of rows, `parallel` of them at once
 
     `TooLong` and `RecordRefused` are of one record; any other `EndpointError` ends all.
     """
     answers = [None] * len(rows)
-    numbers = iter(range(len(rows)))
+    numbers = iter(range(len(rows))) if numbers is None else numbers
 
     async def work(session):
         for i in numbers:

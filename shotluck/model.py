@@ -40,6 +40,7 @@ from .llava import VideoLlava, picture_settings
 from .llava_captioner import LlavaCaptioner
 from .llava_checks import check_architecture, check_config, known_settings
 from .plan import safe_tokenizer
+from .servers import Servers
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
 from .vetting import check_loaded
@@ -380,7 +381,8 @@ def put_adapter_on(
 
 # %% ../nbs/26_model.ipynb #26-endpoint
 def _endpoint(name, server, settings):  # `Endpoint` of an address; `settings` go before those of `server`
-    return Endpoint(name, **({**server._asdict(), **settings} if server else settings))
+    kind = Servers if ',' in name.partition('#')[0] else Endpoint
+    return kind(name, **({**server._asdict(), **settings} if server else settings))
 
 # %% ../nbs/26_model.ipynb #26-load_captioner
 def load_captioner(
