@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-from tqdm.auto import tqdm
 
 from . import __version__
 from .answers import KeyFrames, answer_records
@@ -27,6 +26,7 @@ from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
+from .progress import tqdm
 from .results import LOG, Results, content_mark, quoted, result_names, trusted_rows
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .shots import Shot, find_shots

@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fastcore.script import Param
-from tqdm.auto import tqdm
 
 from shotluck.conversations import (  # noqa: F401, also found here
     ASK,
@@ -53,6 +52,7 @@ from shotluck.files import (
     write_json,
 )
 from .ledger import write_report
+from .progress import tqdm
 from .split import split as probe_all
 from .tables import annotation_files, clip_sources, companion_files, source_video
 from .text import encoding_note, from_json, read_json, safe_cell, to_json_bytes

@@ -20,13 +20,13 @@ import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tqdm.auto import tqdm
 
 from .containers import status_of
 from .decoding import decode_in_worker, iter_decoded
 from .files import atomic_write, path_inside
 from .jobs import begin_ahead
 from .llava import frames_per_pass, preprocess
+from .progress import tqdm
 from .video import VideoError
 
 # %% ../nbs/27_features.ipynb #05a-008-looked

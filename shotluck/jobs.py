@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from .progress import tqdm
+
 # %% ../nbs/03_jobs.ipynb #03-jobs-begin_ahead
 def begin_ahead(
     begin,  # Called as begin(item); returns a handle of its result, such as a future
@@ -49,7 +51,6 @@ def parallel_map(
 ):
     "Yield `(item, result)` in order; a result may be the exception of its item, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
-    from tqdm.auto import tqdm
 
     if engine not in ('', 'ray'):
         raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")

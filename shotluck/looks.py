@@ -9,12 +9,12 @@ __all__ = ['ShotFrames', 'shot_times', 'decode_pictures', 'cut_shots', 'LookBank
 from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .captioner import Captioner
 from .decoding import iter_decoded
 from .files import path_inside
 from .jobs import run_supervised
+from .progress import tqdm
 from .video import VideoError, VideoInfo, probe, read_pictures
 
 # %% ../nbs/27_looks.ipynb #27l-ShotFrames

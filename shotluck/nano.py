@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from .convert import ASK, SAID
@@ -30,6 +29,7 @@ from .jobs import parallel_map
 from .llava import VideoLlava, generate, is_matrix, make_config, preprocess
 from .muon import Muon
 from .plan import NANO_TEMPLATE, collate, encode
+from .progress import tqdm
 from shotluck.shapes import (
     COLOURS,
     FORMS,
