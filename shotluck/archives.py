@@ -157,7 +157,7 @@ def fetch_files(
             lack += file['size']
     check_disk_space(out, lack)
     with (
-        tqdm(total=lack, unit='B', unit_scale=True, desc=repo, disable=quiet or None) as bar,
+        tqdm(total=lack, unit='B', unit_scale=True, desc=repo, disable=quiet) as bar,
         ThreadPoolExecutor(workers or 4) as pool,
     ):
         try:
@@ -228,7 +228,7 @@ def unpack_parts(
     n_dropped = 0
     with (
         Parts(sizes, get) as parts,
-        tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet or None) as bar,
+        tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet) as bar,
     ):
 
         def done(at):

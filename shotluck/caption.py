@@ -274,12 +274,12 @@ def caption_video(
     info = run_supervised(probe, path)
     before = path.stat()
     label = name or display_name(path)
-    bar = partial(tqdm, disable=cfg.quiet or None, leave=False, dynamic_ncols=True)
+    bar = partial(tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
     shots_from = 'given'
     if not shots:
         shots_from = cfg.shots
-        progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit='frame')
+        progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit=' frames')
         shots = cached(done, 'shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, progress))
     shots = [Shot(*shot) for shot in shots]
     edges = [*info.times.tolist(), info.duration]
@@ -287,7 +287,7 @@ def caption_video(
 
     speech_from = 'given'
     if speech is None:
-        with bar(total=round(info.duration), desc=f'{label}: speech', unit='s') as b:
+        with bar(total=round(info.duration), desc=f'{label}: speech', unit=' seconds') as b:
 
             def heard_until(seconds):
                 b.update(round(seconds) - b.n)
@@ -302,7 +302,7 @@ def caption_video(
     if not isinstance(captioner, NoCaptioner):
         records = video_questions(info.fps, shots, times, speech, captioner, ecfg, cfg.asking, **video)
     keys = KeyFrames(shots)
-    with bar(total=len(records), desc=f'{label}: captions', unit='caption') as b:
+    with bar(total=len(records), desc=f'{label}: captions', unit=' answers') as b:
         texts = answer_records(path, captioner, records, ecfg, keys.of, keys, done, b.update)
 
     captioned = _captioned_shots(shots, times, speech, keys, texts, cfg.asking.fields)

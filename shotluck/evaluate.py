@@ -32,6 +32,7 @@ from .looks import LookBank
 from .model import is_address, load_captioner
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
+from .repetition import repetition
 from .report import report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .text import to_json
@@ -360,7 +361,8 @@ def evaluate(
         folder = out if name == main else out / name
         scores[name] = save_row(name, folder, cfg, rows, records, every)
     write_jsonl(out / 'records.jsonl', records)
-    scores[main].failed, scores[main].left_out = rows.failed, rows.notes
+    notes = [*rows.notes, *repetition(rows.texts[main], records)]
+    scores[main].failed, scores[main].left_out = rows.failed, notes
     scores[main].html = report(
         scores,
         rows.texts,
@@ -369,7 +371,7 @@ def evaluate(
         {**CONTROLS, **BASELINES},
         title=f'{cfg.model} on {cfg.split}',
         failed=rows.failed,
-        notes=rows.notes,
+        notes=notes,
         draws=cfg.draws,
         quiet=cfg.quiet,
     )

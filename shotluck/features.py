@@ -123,7 +123,7 @@ class FrameBank:
         "Keep all these frames; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
         seen = iter_features(self.model, iter_decoded(self.videos, jobs, self.size, workers))
-        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), disable=quiet or None):
+        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), unit=' videos', disable=quiet):
             if isinstance(features, VideoError):
                 if strict:
                     raise features

@@ -90,7 +90,7 @@ def make_any_bank(
     "What keeps the frames that a captioner saw, or its looks at whole shots"
     kind = 'off' if cfg.tower_lr else cfg.cache
     folder = cfg.cache_dir or Path(cfg.data) / 'features'
-    reread = cfg.epochs > 1
+    reread = cfg.n_epochs(len(data), world) > 1
     if not captioner.per_frame:
         return make_look_bank(kind, captioner, cfg.video_dir, folder, data.look_bytes(), world, reread)
     dtype = getattr(torch, cfg.dtype)
@@ -142,6 +142,7 @@ def _make_trainer(
     if cfg.save_steps:
         start = resume_from(steps, cfg, world, hash_ids(map(to_json, records)))
     data, bank, left_out = prepare_data(cfg, records, captioner, rank, world, start.note.get('left_out'))
+    args.num_train_epochs = cfg.epochs = cfg.n_epochs(len(data), world)
     batcher = Batcher(data, bank)
     with autocast(cfg.dtype, device):
         check_learnable(data, batcher)

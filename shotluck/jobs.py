@@ -55,7 +55,7 @@ def parallel_map(
     if engine not in ('', 'ray'):
         raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")
     if engine:
-        yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None)
+        yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet)
         return
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
     workers = workers or os.cpu_count()
@@ -66,7 +66,7 @@ def parallel_map(
 
         try:
             begun = begin_ahead(begin, items, ahead * workers)
-            for item, job in tqdm(begun, desc=desc, total=len(items), disable=quiet or None):
+            for item, job in tqdm(begun, desc=desc, total=len(items), disable=quiet):
                 try:
                     result = job.result()
                 except Exception as e:

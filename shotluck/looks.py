@@ -130,7 +130,7 @@ class LookBank:
         "Look at all these shots; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
         decoded = iter_decoded(self.videos, list(jobs), self.captioner.width, workers, decode=decode_pictures)
-        for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet or None):
+        for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet):
             video, numbers = job
             if isinstance(got, VideoError):
                 if strict:

@@ -203,7 +203,7 @@ def _steps(module, steps, desc, quiet, lr=2e-3):  # Yield step numbers, and opti
             (matrices if is_matrix(name, parameter) else others).append(parameter)
     groups = [dict(params=matrices, muon=True), dict(params=others)]
     optimizer = Muon(groups, lr=lr, betas=(0.9, 0.98), weight_decay=0.1)
-    for step in tqdm(range(steps), desc=desc, disable=quiet or None):
+    for step in tqdm(range(steps), desc=desc, unit=' steps', disable=quiet):
         for group in optimizer.param_groups:
             group['lr'] = _rate(step, steps, lr)
         optimizer.zero_grad()

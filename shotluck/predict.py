@@ -384,7 +384,8 @@ def predict(
     with tqdm(
         total=sum(map(len, windows)),
         desc='predict' if cfg.control == 'none' else f'predict {cfg.control}',
-        disable=cfg.quiet or bool(rank) or None,
+        disable=cfg.quiet or bool(rank),
+        unit=' batches',
     ) as bar:
         _answer_windows(work, windows, bar, forget=features is not bank)
     if share:
