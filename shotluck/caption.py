@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-
 from . import __version__
 from .answers import KeyFrames, answer_records
 from .asking import USUAL, Asking, read_answer

@@ -313,7 +313,9 @@ def split_lines(
     splits: dict,  # Name of a split -> its records
 ) -> list:
     "How many records each split has, in one line, and a line for each one that is too small for its purpose"
-    lines = ['records: ' + ', '.join(f'{name} {count:,}' for name, count in splits.items())]
+    order = [name for name in ('train', 'val', 'test') if name in splits]
+    order += [name for name in splits if name not in order]
+    lines = ['records: ' + ', '.join(f'{name} {splits[name]:,}' for name in order)]
     few = [name for name, least in FEW_RECORDS.items() if 0 < splits.get(name, 0) < least]
     for name in few:
         if name == 'train':

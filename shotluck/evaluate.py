@@ -303,7 +303,7 @@ def save_row(
     "Score a row and write it"
     texts, unfinished = rows.texts[name], rows.unfinished.get(name)
     scored = [r for r in records if r['id'] in texts]
-    scores = score(texts, scored, cfg.draws, cfg.seed, of=every, unfinished=unfinished)
+    scores = score(texts, scored, cfg.draws, cfg.seed, of=every, unfinished=unfinished, quiet=cfg.quiet)
     lines = []
     for id, text in texts.items():
         line = dict(id=id, text=text)
