@@ -467,9 +467,8 @@ def caption_files(
             if files := results_of(video, out or video.parent, cfg, names[video], made).found():
                 written[video] = files
                 skipped.append(video)
-    for i, video in enumerate(videos, 1):
-        if video in written or video in failed:
-            continue
+    left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
+    for i, video in tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2):
         label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
         with _noting_failure(video, failed):
             written[video], _ = caption_file(video, out or video.parent, load, cfg, label, names[video], made)

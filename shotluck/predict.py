@@ -386,6 +386,7 @@ def predict(
         desc='predict' if cfg.control == 'none' else f'predict {cfg.control}',
         disable=cfg.quiet or bool(rank),
         unit=' batches',
+        leave=None,  # below another bar, such as that of a training, it goes away
     ) as bar:
         _answer_windows(work, windows, bar, forget=features is not bank)
     if share:

@@ -142,7 +142,8 @@ class tqdm(std.tqdm):
             return
         from IPython.display import display
 
-        text = '' if ended and not self.leave else str(self)
+        stays = abs(self.pos) == 0 if self.leave is None else self.leave
+        text = '' if ended and not stays else str(self)
         shown = {'text/plain': text}
         if self.handle:
             self.handle.update(shown, raw=True)

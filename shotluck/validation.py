@@ -60,7 +60,7 @@ def validate(
     model = captioner.model
     training = model.training
     failed = {}
-    how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True)
+    how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=cfg.quiet)
     model.eval()
     said = predict(captioner, records, cfg.video_dir, how, failed=failed, share=share)
     model.train(training)
