@@ -61,7 +61,7 @@ def write_metrics(
 
 # %% ../nbs/31_curves.ipynb #31u-GrowingCurves
 class GrowingCurves:
-    "Writes the curves of a run again while it goes on, at a cost of at most one hundredth of the time"
+    "Writes the curves of a run again while it goes on: every quarter of a minute, or every minute if it takes long"
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class GrowingCurves:
                 print(f"the curves cannot be written, the training goes on: {one_line_reason(e)}", file=sys.stderr)
             self.failed = True
         now = time.monotonic()
-        self.due = now + max(self.pause, 100 * (now - before))
+        self.due = now + min(60, max(self.pause, 100 * (now - before)))
 
 # %% ../nbs/31_curves.ipynb #31u-loss_ends
 def loss_ends(
