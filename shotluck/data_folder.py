@@ -22,6 +22,8 @@ def remember_videos(
     videos: str | Path,  # Folder of its videos
 ):
     "Note in a data folder where its videos are, so that later stages find them"
+    if not os.path.isdir(videos):
+        return  # a name that was misspelt is not worth remembering
     note = Path(data) / VIDEOS_NOTE
     place, folder = os.path.realpath(videos), os.path.realpath(data)
     if place == os.path.join(folder, 'raw', 'videos'):
