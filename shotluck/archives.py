@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from .fetch import FetchError, fetch, fetch_pages, is_fetched
 from .files import hash_ids, path_inside
+from .progress import tqdm
 from .unpack import DamagedArchive, Parts, unpack
 
 # %% ../nbs/14_archives.ipynb #14-archives-datasets
@@ -148,7 +149,6 @@ def fetch_files(
     **kw,  # For `fetch`
 ) -> list:  # Paths
     "Fetch several files at once, each checked; `OSError` before the first if the disk has no room for all"
-    from tqdm.auto import tqdm
 
     lack = 0
     for name, file in found.items():
@@ -157,7 +157,7 @@ def fetch_files(
             lack += file['size']
     check_disk_space(out, lack)
     with (
-        tqdm(total=lack, unit='B', unit_scale=True, desc=repo, disable=quiet or None) as bar,
+        tqdm(total=lack, unit='B', unit_scale=True, desc=repo, disable=quiet) as bar,
         ThreadPoolExecutor(workers or 4) as pool,
     ):
         try:
@@ -222,14 +222,13 @@ def unpack_parts(
     key=(),  # Texts that identify this archive and what is wanted of it
 ) -> list:  # (name, status, reason) of the members seen in this run
     "Unpack an archive that comes in parts; a later run with the same `sizes` and `key` continues where it stopped"
-    from tqdm.auto import tqdm
 
     state = Path(data) / 'raw' / '.unpack' / hash_ids([*map(str, sizes), *key])
     rows = []
     n_dropped = 0
     with (
         Parts(sizes, get) as parts,
-        tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet or None) as bar,
+        tqdm(total=sum(sizes), unit='B', unit_scale=True, desc='unpack', disable=quiet) as bar,
     ):
 
         def done(at):

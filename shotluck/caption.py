@@ -16,8 +16,6 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from . import __version__
 from .answers import KeyFrames, answer_records
 from .asking import USUAL, Asking, read_answer
@@ -27,6 +25,7 @@ from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
+from .progress import tqdm
 from .results import LOG, Results, content_mark, quoted, result_names, trusted_rows
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .shots import Shot, find_shots
@@ -276,12 +275,12 @@ def caption_video(
     info = run_supervised(probe, path)
     before = path.stat()
     label = name or display_name(path)
-    bar = partial(tqdm, disable=cfg.quiet or None, leave=False, dynamic_ncols=True)
+    bar = partial(tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
     shots_from = 'given'
     if not shots:
         shots_from = cfg.shots
-        progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit='frame')
+        progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit=' frames')
         shots = cached(done, 'shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, progress))
     shots = [Shot(*shot) for shot in shots]
     edges = [*info.times.tolist(), info.duration]
@@ -289,7 +288,7 @@ def caption_video(
 
     speech_from = 'given'
     if speech is None:
-        with bar(total=round(info.duration), desc=f'{label}: speech', unit='s') as b:
+        with bar(total=round(info.duration), desc=f'{label}: speech', unit=' seconds') as b:
 
             def heard_until(seconds):
                 b.update(round(seconds) - b.n)
@@ -304,7 +303,7 @@ def caption_video(
     if not isinstance(captioner, NoCaptioner):
         records = video_questions(info.fps, shots, times, speech, captioner, ecfg, cfg.asking, **video)
     keys = KeyFrames(shots)
-    with bar(total=len(records), desc=f'{label}: captions', unit='caption') as b:
+    with bar(total=len(records), desc=f'{label}: captions', unit=' answers') as b:
         texts = answer_records(path, captioner, records, ecfg, keys.of, keys, done, b.update)
 
     captioned = _captioned_shots(shots, times, speech, keys, texts, cfg.asking.fields)
@@ -474,9 +473,8 @@ def caption_files(
             if files := results_of(video, out or video.parent, cfg, names[video], made).found():
                 written[video] = files
                 skipped.append(video)
-    for i, video in enumerate(videos, 1):
-        if video in written or video in failed:
-            continue
+    left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
+    for i, video in tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2):
         label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
         with _noting_failure(video, failed):
             written[video], _ = caption_file(video, out or video.parent, load, cfg, label, names[video], made)

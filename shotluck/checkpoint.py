@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAY_CHANGE', 'checkpoint_parts', 'save_model', 'run_identity', 'RunStart', 'resume_from', 'merge_adapter',
-           'write_metrics', 'save_finished']
+           'save_finished']
 
 # %% ../nbs/32_checkpoint.ipynb #32c-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -22,12 +22,13 @@ from accelerate.utils import gather_object
 from .adapters import add_lora, load_base
 from .batches import RecordData
 from .configs import FinetuneCfg
+from .curves import write_metrics
 from .errors import settings_of
-from .files import atomic_write, hash_ids, raise_named, remove_partial_files, write_json
+from .files import hash_ids, raise_named, remove_partial_files, write_json
 from .guards import last_checkpoint
-from .text import read_json, safe_table
+from .text import read_json
 from .trainable import Trainable
-from .trainer import VideoTrainer, plot_loss
+from .trainer import VideoTrainer
 
 # %% ../nbs/32_checkpoint.ipynb #32-checkpoint_parts
 @contextmanager
@@ -160,24 +161,6 @@ def merge_adapter(
         write_json(part / 'config.json', own)
     base.model = adapted.merge_and_unload().to(getattr(torch, cfg.dtype))
     return base
-
-# %% ../nbs/32_checkpoint.ipynb #32-write_metrics
-def write_metrics(
-    history: list,  # What the trainer logged, a dict each
-    out,  # Folder of the run
-) -> None:
-    "Write `metrics.csv`, and `loss.png` if there are losses"
-    import pandas as pd
-
-    rows = []
-    for logged in history:
-        if 'loss' in logged or any(name.startswith('eval_') for name in logged):
-            rows.append({name: value for name, value in sorted(logged.items()) if name != 'total_flos'})
-    table = pd.DataFrame(rows).drop_duplicates()
-    with atomic_write(Path(out) / 'metrics.csv') as path:
-        safe_table(table).to_csv(path, index=False)
-    if len(table):
-        plot_loss(table, Path(out) / 'loss.png')
 
 # %% ../nbs/32_checkpoint.ipynb #32-_finished_model
 def _finished_model(trainer, cfg, state):  # The model to save, and the weights to save instead of its own

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import threading
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -51,11 +52,12 @@ def starting():
 # %% ../nbs/91_cli.ipynb #91-cli-options
 with starting():
     from fastcore.meta import delegates
-    from fastcore.script import Param, anno_parser
+    from fastcore.script import Param, _HelpFormatter, anno_parser
 
     from shotluck import __version__
-    from shotluck.configs import GROUPS, CaptionCfg, EvaluateCfg, FinetuneCfg, from_recipe, list_recipes, read_cfg
+    from shotluck.configs import CaptionCfg, EvaluateCfg, FinetuneCfg, from_recipe, list_recipes, read_cfg
     from shotluck.errors import command
+    from shotluck.help_texts import EXAMPLES, groups_of
 
 # %% ../nbs/91_cli.ipynb #91-cli-command_line
 def command_line() -> list:
@@ -206,6 +208,7 @@ COMMANDS = dict(
     describe=('cli', 'describe_main'),
     doctor=('cli', 'doctor_main'),
     demo=('demo', 'main'),
+    completion=('completion', 'main'),
 )
 
 # %% ../nbs/91_cli.ipynb #91-cli-function_of
@@ -218,19 +221,49 @@ def function_of(
         return getattr(import_module(f'shotluck.{module}'), function)
 
 # %% ../nbs/91_cli.ipynb #91-cli-parser_of
+class _Help(_HelpFormatter):
+    "Keeps the lines of the examples"
+
+    def _fill_text(self, text, width, indent):
+        return text if '\n' in text else super()._fill_text(text, width, indent)
+
+
+def _examples(stage, program):  # In lines of at most 80 characters where they can be
+    lines = ['examples:']
+    for words, what in EXAMPLES.get(stage, []):
+        lines.append(f'  {program} {words}'.rstrip())
+        lines.append(f'      {what}')
+    return '\n'.join(lines) if len(lines) > 1 else None
+
+
 def parser_of(
     func,  # Of a command
-    name: str,  # That help and errors give it
+    program: str,  # That help and errors give it
+    stage: str = '',  # The command's name, for its groups and examples
 ):
-    "The parser of a command's options, in the groups of which it has all options"
-    parser = anno_parser(func, name)
+    "The parser of a command's options, in groups, with examples"
+    parser = anno_parser(func, program)
+    parser.formatter_class = _Help
+    parser.epilog = _examples(stage, program)
     actions = {action.dest: action for action in parser._actions}
-    for title, names in GROUPS.items():
-        if set(names) <= set(actions):
-            group = parser.add_argument_group(title)
-            for option in names:
-                parser._optionals._group_actions.remove(actions[option])
-                group._group_actions.append(actions[option])
+    for action in actions.values():
+        if action.option_strings and action.nargs != 0:
+            action.metavar = {int: 'N', float: 'X'}.get(action.type, 'TEXT')
+        action.help = re.sub(r' \(default: (|None|False)\)$', '', action.help or '')
+    if len(actions) > 12:
+        named = ' '.join(
+            f'{action.dest} …' if action.nargs else action.dest for action in parser._positionals._group_actions
+        )
+        parser.usage = f'{program} [options] {named}'.rstrip()
+    for title, names in groups_of(stage).items():
+        group = parser.add_argument_group(title)
+        for option in names:
+            parser._optionals._group_actions.remove(actions[option])
+            group._group_actions.append(actions[option])
+    # what is left comes after the groups
+    parser._action_groups.remove(parser._optionals)
+    parser._action_groups.append(parser._optionals)
+    parser._optionals.title = 'other options (all may be written with - or with _)'
     return parser
 
 # %% ../nbs/91_cli.ipynb #09-004-run
@@ -239,7 +272,7 @@ def run(
 ):
     "Read the command line as this command's, and run it; `SystemExit` ends it, with an exit code or a line"
     func = function_of(name).__wrapped__  # without what fastcore adds for a command that is a script itself
-    options = vars(parser_of(func, program()).parse_args(command_line()))
+    options = vars(parser_of(func, program(), name).parse_args(command_line()))
     for debugging in ('pdb', 'xtra'):
         options.pop(debugging, None)
     return func(**options)
@@ -310,7 +343,10 @@ def main():
     if stage == '--version':
         print(f'{program()} {__version__}')
         return 0
-    lines = [f'  {name:10}{function_of(name).__doc__}' for name in COMMANDS]
+    lines = []
+    for name in COMMANDS:
+        about = f'  {name:12}{function_of(name).__doc__.splitlines()[0]}'
+        lines += textwrap.wrap(about, 79, subsequent_indent=' ' * 14)
     text = '\n'.join([f'usage: {program()} STAGE …, or --version', '', *lines, '', 'STAGE --help lists its options'])
     if stage in ('-h', '--help'):
         print(text)

@@ -6,6 +6,8 @@
 __all__ = ['PUBLISHED_NOTE', 'PUBLISHED', 'Comparison', 'compare', 'compare_main']
 
 # %% ../nbs/40_comparison.ipynb #41-comparison-imports
+import shutil
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +78,21 @@ def _draw(ax, title, dots):  # The first dot on top; published ones hollow
     ax.set_xlim(left=0)
     ax.grid(alpha=0.3, axis='x')
 
+# %% ../nbs/40_comparison.ipynb #41-_table_lines
+def _table_lines(title, table, width):  # A table with its title in its corner; columns that do not fit stand below
+    names = [name if len(name) <= 30 else f'…{name[-29:]}' for name in map(str, table.index)]
+    shown = table.round(4).set_axis(names)
+    first = max(map(len, [title, *names]))
+    columns = max(1, (width - first) // 10)
+    lines = []
+    for start in range(0, len(shown.columns), columns):
+        part = shown.iloc[:, start : start + columns]
+        lines.append(title.ljust(first) + ''.join(str(column).rjust(10) for column in part.columns))
+        for name, values in zip(names, part.to_numpy()):
+            cells = [f'{value:.4f}' if np.isfinite(value) else '–' for value in values]
+            lines.append(name.ljust(first) + ''.join(cell.rjust(10) for cell in cells))
+    return '\n'.join(lines)
+
 # %% ../nbs/40_comparison.ipynb #06b-012
 class Comparison:
     "`table` (a row for each run), and `differences` to the first run with intervals and words, over `n` common records"
@@ -111,16 +128,36 @@ class Comparison:
         rows = self.differences
         return rows[rows.metric.isin(['CIDEr', 'token F1'])] if len(rows) else rows
 
-    def __repr__(self):
-        parts = [self.table.round(4).to_string(), self.about()]
+    def _task_tables(self):  # {task: DataFrame}: a row for each run, a column for each metric
+        tables = {}
+        for column in self.table.columns:
+            task, metric = column.split(' ', 1)
+            tables.setdefault(task, {})[metric] = self.table[column]
+        return {task: type(self.table)(columns) for task, columns in tables.items()}
+
+    def text(self, width: int = 80) -> str:
+        "The comparison in lines of so many characters: a table for each task, and what is said of it below"
+        parts = []
+        for task, table in self._task_tables().items():
+            parts.append(_table_lines(task, table, width))
+        parts.append(textwrap.fill(self.about(), width))
         for row in self.main().itertuples():
-            parts.append(
+            line = (
                 f"{row.run} against {row.first}, {row.task} {row.metric}: "
                 f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}], {row.words}"
             )
+            parts.append(textwrap.fill(line, width, subsequent_indent='    '))
         if len(self.published):
-            parts += [self.published.to_string(index=False), *self.caution()]
+            for task, rows in self.published.groupby('task', sort=False):
+                scores = rows.set_index('run').drop(columns=['task', 'source', 'note'])
+                parts.append(_table_lines(f'{task}, published', scores, width))
+            sources = dict.fromkeys(zip(self.published.source, self.published.note))
+            lines = [f'{source}: {note}' for source, note in sources]
+            parts += [textwrap.fill(line, width, subsequent_indent='    ') for line in [*lines, *self.caution()]]
         return '\n'.join(parts)
+
+    def __repr__(self):
+        return self.text(max(60, shutil.get_terminal_size((80, 24)).columns))
 
     def _repr_html_(self):
         parts = [self.table.round(4).to_html(), f'<p>{self.about()}</p>', self.main().round(4).to_html(index=False)]
@@ -217,7 +254,7 @@ def compare(
     scores = {}
     for name, run in read.items():
         texts = {record['id']: run.predictions[record['id']] for record in records}
-        scores[name] = score(texts, records, draws, seed, metric=metric)
+        scores[name] = score(texts, records, draws, seed, metric=metric, quiet=False)
     values = {}
     bounds = {}
     for name, scored in scores.items():

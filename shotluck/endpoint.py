@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 from fastcore.basics import patch
-from tqdm.auto import tqdm
 
 from .captioner import Captioner, Plan
 from shotluck.chat import (
@@ -29,6 +28,7 @@ from .client import Session, parse_address, run_workers
 from .conversations import one_line_text
 from .errors import one_line_reason
 from .plan import TooLong
+from .progress import tqdm
 from .text import to_json, to_json_bytes
 
 _all_ = ['EndpointError', 'RecordRefused']  # also found here

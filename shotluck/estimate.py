@@ -147,6 +147,7 @@ def estimate(
     sized = training_records(cfg, cfg.frames or default_frames(config), per_frame, context)
     times = [cfg.n_views(record) for record, _ in sized]
     n = sum(times)
+    epochs = cfg.n_epochs(n, gpus)
 
     def mean(part):  # Of all views
         return sum(getattr(size, part) * k for (_, size), k in zip(sized, times)) / n
@@ -160,14 +161,14 @@ def estimate(
     )
     each = flops(config, round(frames), round(text), round(answer), train=True, **kw)['total']
     once = flops(config, round(frames), 0, 1)['tower'] if cached else 0
-    operations = n * (each * cfg.epochs + once)
+    operations = n * (each * epochs + once)
     longest = max((size for _, size in sized), key=lambda size: size.tokens(per_frame))
     peak = _peak_memory(cfg, config, longest, gpus, dtype, kw)
     features = n * frames * per_frame * config.vision_config.hidden_size * BYTES[dtype]
     return dict(
         records=len(sized),
-        samples=round(n * cfg.epochs),
-        tokens=round(n * cfg.epochs * (frames * per_frame + text + answer)),
+        samples=round(n * epochs),
+        tokens=round(n * epochs * (frames * per_frame + text + answer)),
         flops=operations,
         memory_gb=round(peak / 1e9, 2),
         fits=peak < 0.9e9 * GPUS[gpu].memory,

@@ -60,14 +60,15 @@ def vlm_estimate(
         tokens += times * size.tokens(per_frame)
         answers += times * size.answer
     parts = facts.sizes.parameters
+    epochs = cfg.n_epochs(n, gpus)
     passes = (2 if 'lora' in cfg.llm else 3) + cfg.checkpointing
     head = parts['head'] or parts['words']
-    operations = 2 * cfg.epochs * passes * (parts['layers'] * tokens + head * answers)
+    operations = 2 * epochs * passes * (parts['layers'] * tokens + head * answers)
     kept = visual * facts.sizes.width * BYTES[dtype] if keeps_features(cfg) else 0
     return dict(
         records=len(sized),
-        samples=round(n * cfg.epochs),
-        tokens=round(tokens * cfg.epochs),
+        samples=round(n * epochs),
+        tokens=round(tokens * epochs),
         flops=round(operations),
         memory_gb=round(vlm_memory(cfg, facts, dtype) / 1e9, 2),
         cache_gb=round(kept / 1e9, 2),

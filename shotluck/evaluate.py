@@ -32,6 +32,7 @@ from .looks import LookBank
 from .model import is_address, load_captioner
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
+from .repetition import repetition
 from .report import report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .tables import parse_shard
@@ -306,7 +307,7 @@ def save_row(
     "Score a row and write it"
     texts, unfinished = rows.texts[name], rows.unfinished.get(name)
     scored = [r for r in records if r['id'] in texts]
-    scores = score(texts, scored, cfg.draws, cfg.seed, of=every, unfinished=unfinished)
+    scores = score(texts, scored, cfg.draws, cfg.seed, of=every, unfinished=unfinished, quiet=cfg.quiet)
     lines = []
     for id, text in texts.items():
         line = dict(id=id, text=text)
@@ -366,7 +367,8 @@ def evaluate(
         folder = out if name == main else out / name
         scores[name] = save_row(name, folder, cfg, rows, records, every)
     write_jsonl(out / 'records.jsonl', records)
-    scores[main].failed, scores[main].left_out = rows.failed, rows.notes
+    notes = [*rows.notes, *repetition(rows.texts[main], records)]
+    scores[main].failed, scores[main].left_out = rows.failed, notes
     scores[main].html = report(
         scores,
         rows.texts,
@@ -375,7 +377,7 @@ def evaluate(
         {**CONTROLS, **BASELINES},
         title=f'{cfg.model} on {cfg.split}',
         failed=rows.failed,
-        notes=rows.notes,
+        notes=notes,
         draws=cfg.draws,
         quiet=cfg.quiet,
     )

@@ -20,13 +20,13 @@ import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tqdm.auto import tqdm
 
 from .containers import status_of
 from .decoding import decode_in_worker, iter_decoded
 from .files import atomic_write, path_inside
 from .jobs import begin_ahead
 from .llava import frames_per_pass, preprocess
+from .progress import tqdm
 from .video import VideoError
 
 # %% ../nbs/27_features.ipynb #05a-008-looked
@@ -123,7 +123,7 @@ class FrameBank:
         "Keep all these frames; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
         seen = iter_features(self.model, iter_decoded(self.videos, jobs, self.size, workers))
-        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), disable=quiet or None):
+        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), unit=' videos', disable=quiet):
             if isinstance(features, VideoError):
                 if strict:
                     raise features

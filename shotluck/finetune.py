@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['select_records', 'unreadable_videos', 'make_any_bank', 'prepare_data', 'loader_processes', 'finetune',
-           'print_estimate', 'finetune_and_report', 'FinetuneCfg']
+           'print_estimate', 'end_of_run', 'finetune_and_report', 'FinetuneCfg']
 
 # %% ../nbs/32_finetune.ipynb #32-finetune-imports
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
@@ -24,6 +24,7 @@ from .backends import training_arguments, training_device
 from .batches import Batcher, RecordData, check_learnable
 from .checkpoint import RunStart, resume_from, save_finished
 from .configs import FinetuneCfg, zero_stage
+from .curves import describe_run, loss_stayed
 from .device import keeps_state, pick_dtype
 from .estimate_any import estimate_any
 from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
@@ -89,7 +90,7 @@ def make_any_bank(
     "What keeps the frames that a captioner saw, or its looks at whole shots"
     kind = 'off' if cfg.tower_lr else cfg.cache
     folder = cfg.cache_dir or Path(cfg.data) / 'features'
-    reread = cfg.epochs > 1
+    reread = cfg.n_epochs(len(data), world) > 1
     if not captioner.per_frame:
         return make_look_bank(kind, captioner, cfg.video_dir, folder, data.look_bytes(), world, reread)
     dtype = getattr(torch, cfg.dtype)
@@ -141,6 +142,7 @@ def _make_trainer(
     if cfg.save_steps:
         start = resume_from(steps, cfg, world, hash_ids(map(to_json, records)))
     data, bank, left_out = prepare_data(cfg, records, captioner, rank, world, start.note.get('left_out'))
+    args.num_train_epochs = cfg.epochs = cfg.n_epochs(len(data), world)
     batcher = Batcher(data, bank)
     with autocast(cfg.dtype, device):
         check_learnable(data, batcher)
@@ -212,6 +214,22 @@ def print_estimate(
         print(f'{name:12}{shown:>20}')
     print('\n'.join(assumed))
 
+# %% ../nbs/32_finetune.ipynb #32-end_of_run
+def end_of_run(
+    out: Path,  # Folder of a run that has ended
+    cfg: FinetuneCfg,  # Of the run
+) -> list:
+    "What a run has shown, in sentences: steps, loss and validation, compared with the start, and what is wrong"
+    import pandas as pd
+
+    table = pd.read_csv(out / 'metrics.csv')
+    if 'loss' not in table:
+        return []
+    lines = [*describe_run(table), loss_stayed(table)]
+    if not cfg.eval_steps and (Path(cfg.data) / 'records' / 'val.jsonl').exists():
+        lines.append("not validated: --eval_steps 100 captions some records of val.jsonl every 100 steps")
+    return list(filter(None, lines))
+
 # %% ../nbs/32_finetune.ipynb #05-033
 def finetune_and_report(
     cfg: FinetuneCfg,  # Of the run
@@ -221,6 +239,8 @@ def finetune_and_report(
     if int(os.environ.get('RANK', 0)) == 0:
         notes = read_json(out / 'trained_on.json')
         left_out = len(notes['skipped'])
+        for line in end_of_run(out, cfg):
+            print(line)
         print(f"{out}: trained on {notes['records']} records ({left_out} left out); loss.png and metrics.csv beside it")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

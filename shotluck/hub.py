@@ -8,6 +8,9 @@ __all__ = ['SETTINGS', 'HTTPError', 'PRESETS', 'NONCOMMERCIAL', 'GOES_UP', 'down
            'model_card', 'push_to_hub']
 
 # %% ../nbs/20_hub.ipynb #20-hub-imports
+from .progress import tqdm  # before huggingface_hub, whose own bars warn in a notebook without widgets
+
+# isort: split
 import os
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as package_files
@@ -46,7 +49,11 @@ def _reason(e):
 def _snapshot(name, revision, patterns):
     "Folder with the files of a repository that match; those in folders are other copies of the weights, and left out"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=['*/*']))
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=patterns, ignore_patterns=['*/*'], tqdm_class=tqdm
+            )
+        )
     except errors.HFValidationError:
         raise ValueError(f"{name!r} is no name of a repository: wanted owner/name, or owner/name@revision") from None
     except (HTTPError, OSError, ValueError) as e:

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from .progress import tqdm
+
 # %% ../nbs/03_jobs.ipynb #03-jobs-begin_ahead
 def begin_ahead(
     begin,  # Called as begin(item); returns a handle of its result, such as a future
@@ -49,12 +51,11 @@ def parallel_map(
 ):
     "Yield `(item, result)` in order; a result may be the exception of its item, `TimeoutError` or `ProcessExpired`"
     from pebble import ProcessPool
-    from tqdm.auto import tqdm
 
     if engine not in ('', 'ray'):
         raise ValueError(f"engine {engine!r} is not known: use 'ray', or none")
     if engine:
-        yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet or None)
+        yield from tqdm(_ray(func, items, workers, timeout), desc=desc, total=len(items), disable=quiet)
         return
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
     workers = workers or os.cpu_count()
@@ -65,7 +66,7 @@ def parallel_map(
 
         try:
             begun = begin_ahead(begin, items, ahead * workers)
-            for item, job in tqdm(begun, desc=desc, total=len(items), disable=quiet or None):
+            for item, job in tqdm(begun, desc=desc, total=len(items), disable=quiet):
                 try:
                     result = job.result()
                 except Exception as e:

@@ -9,12 +9,12 @@ __all__ = ['ShotFrames', 'shot_times', 'decode_pictures', 'cut_shots', 'LookBank
 from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .captioner import Captioner
 from .decoding import iter_decoded
 from .files import path_inside
 from .jobs import run_supervised
+from .progress import tqdm
 from .video import VideoError, VideoInfo, probe, read_pictures
 
 # %% ../nbs/27_looks.ipynb #27l-ShotFrames
@@ -130,7 +130,7 @@ class LookBank:
         "Look at all these shots; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
         decoded = iter_decoded(self.videos, list(jobs), self.captioner.width, workers, decode=decode_pictures)
-        for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet or None):
+        for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet):
             video, numbers = job
             if isinstance(got, VideoError):
                 if strict:

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import safe_open
-from tqdm.auto import tqdm
 from transformers import (
     AutoTokenizer,
     GenerationConfig,
@@ -41,6 +40,7 @@ from .llava_captioner import LlavaCaptioner
 from .llava_checks import check_architecture, check_config, known_settings
 from .plan import safe_tokenizer
 from .servers import Servers
+from .progress import tqdm
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
 from .vetting import check_loaded

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from .convert import ASK, SAID
@@ -30,6 +29,7 @@ from .jobs import parallel_map
 from .llava import VideoLlava, generate, is_matrix, make_config, preprocess
 from .muon import Muon
 from .plan import NANO_TEMPLATE, collate, encode
+from .progress import tqdm
 from shotluck.shapes import (
     COLOURS,
     FORMS,
@@ -203,7 +203,7 @@ def _steps(module, steps, desc, quiet, lr=2e-3):  # Yield step numbers, and opti
             (matrices if is_matrix(name, parameter) else others).append(parameter)
     groups = [dict(params=matrices, muon=True), dict(params=others)]
     optimizer = Muon(groups, lr=lr, betas=(0.9, 0.98), weight_decay=0.1)
-    for step in tqdm(range(steps), desc=desc, disable=quiet or None):
+    for step in tqdm(range(steps), desc=desc, unit=' steps', disable=quiet):
         for group in optimizer.param_groups:
             group['lr'] = _rate(step, steps, lr)
         optimizer.zero_grad()

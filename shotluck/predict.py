@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch.distributed as dist
-from tqdm.auto import tqdm
 
 from .captioner import Answer, Captioner
 from .configs import EvaluateCfg
@@ -25,6 +24,7 @@ from .llava_captioner import blank_features
 from .look_store import DiskLookBank
 from .looks import LookBank, ShotFrames
 from .plan import TooLong
+from .progress import tqdm
 from .video import VideoError
 
 # %% ../nbs/28_predict.ipynb #06-008-_source
@@ -386,7 +386,9 @@ def predict(
     with tqdm(
         total=sum(map(len, windows)),
         desc='predict' if cfg.control == 'none' else f'predict {cfg.control}',
-        disable=cfg.quiet or bool(rank) or None,
+        disable=cfg.quiet or bool(rank),
+        unit=' batches',
+        leave=None,  # below another bar, such as that of a training, it goes away
     ) as bar:
         _answer_windows(work, windows, bar, forget=features is not bank)
     if share:

@@ -233,7 +233,7 @@ def score_main(
     every = read_records(records)
     wanted = parse_names(tasks, LENGTHS, 'task') or list(LENGTHS)
     recs = [record for record in every if record['task'] in wanted]
-    scores = score(preds, recs, draws, seed, partial, of=every, metric=metric)
+    scores = score(preds, recs, draws, seed, partial, of=every, metric=metric, quiet=False)
     if out:
         save_scores(scores, out, dict(predictions=predictions, records=records))
         scored = [record for record in recs if record['id'] in scores.each]

@@ -26,6 +26,7 @@ from shotluck.metrics import (
     ptb_tokens,
     space_tokens,
 )
+from .progress import tqdm
 from .text import read_jsonl, safe_table
 
 _all_ = ['AnswerMetrics', 'CocoMetrics', 'bca_interval', 'distinct', 'ptb_tokens', 'space_tokens']  # also found here
@@ -115,12 +116,14 @@ def bootstrap_samples(
     which: np.ndarray,  # For each record the number of its video, from 0
     draws: int,  # Samples
     seed: int,  # The same seed and videos give the same draws, so that runs can be paired
+    quiet: bool = True,  # Show no progress?
 ) -> np.ndarray:  # draws M
     "Scores of samples of the videos, drawn with replacement"
     rng = np.random.default_rng(seed)
     n_videos = which.max() + 1
     scores = []
-    for hundred in np.array_split(range(draws), -(-draws // 100)):
+    hundreds = np.array_split(range(draws), -(-draws // 100))
+    for hundred in tqdm(hundreds, 'hundreds of draws', disable=quiet, delay=1, leave=False):
         times_drawn = rng.multinomial(n_videos, np.full(n_videos, 1 / n_videos), size=len(hundred))
         scores.append(part.corpus(times_drawn[:, which].astype(float)))
     return np.concatenate(scores)
@@ -138,10 +141,10 @@ def omitted_values(
     return np.concatenate(scores)
 
 # %% ../nbs/18_score.ipynb #06a-025-_intervals
-def _intervals(part, which, draws, seed, value):  # 2 M, NaN where there is none
+def _intervals(part, which, draws, seed, value, quiet):  # 2 M, NaN where there is none
     if not draws or which.max() == 0:
         return np.full((2, len(value)), np.nan)
-    return bca_interval(bootstrap_samples(part, which, draws, seed), value, omitted_values(part, which))
+    return bca_interval(bootstrap_samples(part, which, draws, seed, quiet), value, omitted_values(part, which))
 
 # %% ../nbs/18_score.ipynb #18-_note_of
 def _notes_of(task, part, which):  # What must be known to read the numbers of one task
@@ -232,10 +235,10 @@ def _part(task, records, predictions, metric):  # The `Part` of one task
     return Part(metrics, np.unique(videos, return_inverse=True)[1])
 
 # %% ../nbs/18_score.ipynb #18-_values
-def _values(task, part, draws, seed):  # (metric, value, low, high) of each row of the table
+def _values(task, part, draws, seed, quiet):  # (metric, value, low, high) of each row of the table
     metrics, which = part
     value = metrics.corpus()[0]
-    low, high = _intervals(metrics, which, draws, seed, value)
+    low, high = _intervals(metrics, which, draws, seed, value, quiet)
     rows = list(zip(metrics.names, value, low, high))
     if task != 'qa':
         rows += [(f'distinct-{n}', *distinct(metrics.tokens, n, which)) for n in (1, 2)]
@@ -251,6 +254,7 @@ def score(
     of: list = None,  # The records that these are a part of; None: they are all there are
     metric: str = 'coco',  # How words are cut: coco, as the protocol says, or nlg-eval
     unfinished=None,  # Ids of answers that reached the limit of tokens without an end; None: it is not known
+    quiet: bool = True,  # Show no progress?
 ) -> Scores:
     "Score predictions by task: value, 95 % interval over videos, number of records"
     import pandas as pd
@@ -267,7 +271,7 @@ def score(
         part = _part(task, of_task, predictions, metric)
         metrics = part.metrics
         which_records = dict(n=len(of_task), N=total[task], task=task, ids=hash_ids(metrics.ids))
-        for name, value, low, high in _values(task, part, draws, seed):
+        for name, value, low, high in _values(task, part, draws, seed, quiet):
             rows.append(dict(metric=name, value=value, low=low, high=high, **which_records))
         each.update({i: dict(zip(metrics.names, values)) for i, values in zip(metrics.ids, metrics.each().tolist())})
         parts[task] = part

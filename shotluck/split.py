@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .clips import clip_name, write_all_clips, write_clips  # noqa: F401, also found here
+from .data_folder import remember_videos, video_folder
 from .errors import command
 from .files import Journal, path_inside, remove_partial_files, shard_path, shard_paths, write_jsonl
 from .jobs import parallel_map
@@ -330,7 +331,7 @@ def compare_table(
 @command
 def main(
     data: str = 'data',  # Folder with raw/annotations and raw/videos; shots.jsonl goes there
-    videos: str = '',  # Folder of the videos, if elsewhere
+    videos: str = '',  # Folder of the videos, if elsewhere; it is remembered
     annotations: str = '',  # Annotation file or folder, if elsewhere; 'none': detect the shots of every video
     method: str = 'annotated',  # annotated, or a detector for all videos: adaptive, transnet
     compare: bool = False,  # Also detect the shots and say how well they agree with the annotation
@@ -346,11 +347,12 @@ def main(
 ):
     "Find the shots of every video, or take them from its annotation"
     data = Path(data)
-    videos = Path(videos or data / 'raw' / 'videos')
+    videos = video_folder(data, videos)
     ann = None if annotations == 'none' else annotations or data / 'raw' / 'annotations'
     if ann is None:
         warn_unknown_videos(videos)
     out = data / 'shots.jsonl'
+    remember_videos(data, videos)
     rows = split(ann, videos, out, method, workers, timeout, limit, quiet, check, shard, engine)
     ok = [row for row in rows if row['status'] == 'ok']
     bad = [row for row in rows if row['status'] != 'ok']

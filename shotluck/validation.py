@@ -9,6 +9,7 @@ __all__ = ['sample_records', 'validate', 'validation_page']
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
 
 # isort: split
+import sys
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from .files import path_inside, write_text
 from .jobs import run_supervised
 from .pages import data_uri, encode_jpeg, render_page
 from .predict import predict, process_rank
+from .repetition import repetition
 from .score import score
 from .trainable import Trainable
 from .video import read_pictures, sample_idxs
@@ -52,11 +54,13 @@ def validate(
     step: int,  # Names the page
     share: bool = True,  # Does each process caption its part of the records? Else each captions all
 ) -> dict:  # eval_CIDEr_<task>; nothing in all processes but the first
-    "Caption records and score them; writes `validation/step-<step>.html`. Records that cannot be shown are left out"
+    """Caption records and score them; writes `validation/step-<step>.html`. Records that cannot be shown are left out
+
+    Answers that are all the same, or go round in circles, are named on stderr."""
     model = captioner.model
     training = model.training
     failed = {}
-    how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=True)
+    how = EvaluateCfg(batch=8, frames=cfg.frames, markers=cfg.markers, prompt=cfg.prompt, quiet=cfg.quiet)
     model.eval()
     said = predict(captioner, records, cfg.video_dir, how, failed=failed, share=share)
     model.train(training)
@@ -66,6 +70,9 @@ def validate(
     if not records:
         return {}
     table = score({r['id']: said[r['id']] for r in records}, records, draws=0).table
+    if step and not cfg.quiet:  # an untrained model may say what it likes
+        for line in repetition(said, records):
+            print(f'step {step}: {line}', file=sys.stderr)
     write_text(Path(cfg.out) / 'validation' / f'step-{step}.html', validation_page(records[:8], said, cfg, step))
     return {f'eval_CIDEr_{row.task}': float(row.value) for row in table[table.metric == 'CIDEr'].itertuples()}
 
