@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'BICUBIC', 'BILINEAR', 'BITEXACT', 'write_video', 'VideoInfo', 'film_stream', 'sound_stream', 'read_packets',
-           'decode_packets', 'frame_pts', 'probe', 'is_video']
+           'decode_packets', 'frame_pts', 'begins_group', 'probe', 'is_video']
 
 # %% ../nbs/04_probe.ipynb #04-probe-imports
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -18,9 +19,11 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from .containers import VideoError, check_video_file, is_truncated, local_url, open_video
+from .frame_index import check_samples, find_groups, sample_table
 
 # %% ../nbs/04_probe.ipynb #00-005-exact
 # Scalers whose results do not depend on the processor's instructions
@@ -94,6 +97,7 @@ class VideoInfo:
     decoded: bool  # Were the frames counted by decoding, as packets would not do?
     truncated: bool  # Does the file end before what it announces?
     timecode: str  # Of its first frame, as a camera writes it, such as 10:00:00:00; '' if there is none
+    groups: np.ndarray = None  # Where decoding can begin: a row for each group of pictures, with the fields of `Group`
 
 # %% ../nbs/04_probe.ipynb #00-011-_film_of
 def film_stream(
@@ -249,6 +253,7 @@ class _Counted(NamedTuple):
 
     first: av.VideoFrame  # The first one
     shown: list  # (pts or None, duration) of each, in the stream's time base
+    keys: list  # (pts, dts, pos, size) of each packet that begins a group of pictures
     hidden: int = 0  # Frames that an edit list hides
     cut: bool = False  # Was the last packet incomplete?
 
@@ -259,21 +264,44 @@ def frame_pts(
     "Presentation time of a frame in its stream's time base, as ffmpeg guesses it where a container has none"
     return frame.dts if frame.pts is None else frame.pts
 
+# %% ../nbs/04_probe.ipynb #04-probe-packets_are_frames
+def _packets_are_frames(container, film):
+    "Does the container's specification say that each packet is a frame?"
+    exact = 'mp4' in container.format.name or 'matroska' in container.format.name
+    return exact and film.codec_context.codec.canonical_name in ('h264', 'hevc', 'vp9', 'av1')
+
+# %% ../nbs/04_probe.ipynb #04-probe-has_fields
+def _has_fields(first, film):
+    "Is the film interlaced, as far as its first frame says? Then fields may come in packets of their own"
+    return first.interlaced_frame or film.codec_context.field_order > 1
+
+# %% ../nbs/04_probe.ipynb #04-probe-table_times
+def _table_times(container, film, table):
+    "Count the packets that an MP4 file's tables name, reading few of them; None if the tables are not to be believed"
+    read = check_samples(container, film, table)
+    if read is None or _has_fields(read[0], film):
+        return None
+    first, samples, last = read
+    shown = np.sort(samples.pts)
+    if shown[0] != samples.pts[0] or not samples.key[0] or (np.diff(shown) == 0).any():
+        return None  # it refers to pictures that were cut off
+    durations = [0] * (len(shown) - 1) + [last]  # only that of the last frame is needed
+    is_key = samples.key > 0
+    keys = np.stack([samples.pts, samples.dts, samples.pos, samples.size], 1)[is_key].tolist()
+    return _Counted(first, list(zip(shown.tolist(), durations)), keys)
+
 # %% ../nbs/04_probe.ipynb #00-012-_packet_times
 def _packet_times(container, film):
     "Count packets without decoding more than the first frame; None where packets are not known to be frames"
-    exact = 'mp4' in container.format.name or 'matroska' in container.format.name
-    if not exact or film.codec_context.codec.canonical_name not in ('h264', 'hevc', 'vp9', 'av1'):
-        return None
     shown = []
+    keys = []
     hidden = 0
     begin = first = None  # the first packet, and the first frame
-    film.codec_context.thread_count = 1
     for packet in container.demux(film):
         if first is None:
             first = next(iter(packet.decode()), None)  # the last packet, which is empty, flushes the decoder
-            if first and (first.interlaced_frame or film.codec_context.field_order > 1):
-                return None  # fields may come in packets of their own
+            if first and _has_fields(first, film):
+                return None
         if not packet.size:
             continue
         if packet.pts is None or packet.is_corrupt:
@@ -284,12 +312,21 @@ def _packet_times(container, film):
             return None  # it refers to pictures that were cut off
         if packet.is_discard:
             hidden += 1
-        else:
-            shown.append((packet.pts, packet.duration or 0))
+            continue
+        shown.append((packet.pts, packet.duration or 0))
+        if packet.is_keyframe:
+            keys.append((packet.pts, packet.dts, packet.pos, packet.size))
     shown.sort()
     if first is None or len({pts for pts, _ in shown}) < len(shown):
         return None
-    return _Counted(first, shown, hidden)
+    return _Counted(first, shown, keys, hidden)
+
+# %% ../nbs/04_probe.ipynb #04-probe-begins_group
+def begins_group(
+    frame: av.VideoFrame,  # As the decoder gives it
+) -> bool:
+    "Does the decoder itself say that this frame, and what is shown after it, needs nothing that was before?"
+    return bool(frame.key_frame) and frame.pict_type == PictureType.I and not frame.is_corrupt
 
 # %% ../nbs/04_probe.ipynb #00-012-_decoded_times
 def _decoded_times(path, container, film):
@@ -302,12 +339,16 @@ def _decoded_times(path, container, film):
     first = None
     shown = []
     cut = False
+    keys = []
+    entries = set()  # pts of the frames that begin a group of pictures, as the decoder says
 
     def packets():
         nonlocal cut
         try:
             for packet in read_packets(container, film, film, sound_stream(container)):
                 cut = packet.is_corrupt
+                if packet.is_keyframe:
+                    keys.append((packet.pts, packet.dts, packet.pos, packet.size))
                 yield packet
         except av.error.FFmpegError:
             cut = True
@@ -316,22 +357,27 @@ def _decoded_times(path, container, film):
         for frame in decode_packets(packets(), film, strict=False):
             first = first or frame
             shown.append((frame_pts(frame), frame.duration or 0))
+            if begins_group(frame):
+                entries.add(frame.pts)
     except av.error.FFmpegError as e:
         raise VideoError(f"{path}: no frame can be decoded ({e.strerror})") from None
     if not shown:
         raise VideoError(f"{path}: no frame can be decoded (end of file)")
-    return _Counted(first, shown, cut=cut)
+    return _Counted(first, shown, [key for key in keys if key[0] in entries], cut=cut)
 
-# %% ../nbs/04_probe.ipynb #00-012
-def _seconds(shown, film):
-    "Presentation times, which never go back, and how long the last frame is shown by its own account"
-    base = float(film.time_base)
-    rate = float(film.average_rate or film.guessed_rate or 25)
+# %% ../nbs/04_probe.ipynb #04-probe-step
+def _step(duration, base, rate):
+    "Seconds from a frame to the next by its own account; one tick is no duration"
+    return duration * base if duration * base * rate > 0.1 else 1 / rate
+
+# %% ../nbs/04_probe.ipynb #04-probe-mended_seconds
+def _mended_seconds(shown, base, rate):
+    "`_seconds` where times are missing, or go back"
     times = []
     shift = step = 0.0
     for pts, duration in shown:
         follows = times[-1] + step if times else 0.0
-        step = duration * base if duration * base * rate > 0.1 else 1 / rate  # one tick is no duration
+        step = _step(duration, base, rate)
         second = follows if pts is None else pts * base + shift
         if times and second < times[-1] - 1:  # the clock was set back
             shift += follows - second
@@ -339,7 +385,20 @@ def _seconds(shown, film):
         if times:
             second = max(second, times[-1])  # a step back of less is a slip
         times.append(second)
-    return np.array(times), step if shown[-1][1] else 0.0
+    return np.array(times), step
+
+# %% ../nbs/04_probe.ipynb #00-012
+def _seconds(shown, film):
+    "Presentation times, which never go back, and how long the last frame is shown by its own account"
+    base = float(film.time_base)
+    rate = float(film.average_rate or film.guessed_rate or 25)
+    pts = np.array([pts for pts, _ in shown])
+    if pts.dtype != object and (np.diff(pts) >= 0).all():
+        times = pts * base
+        step = _step(shown[-1][1], base, rate)
+    else:
+        times, step = _mended_seconds(shown, base, rate)
+    return times, step if shown[-1][1] else 0.0
 
 # %% ../nbs/04_probe.ipynb #00-012a-_info
 def _first_second(container, film, sound):
@@ -396,6 +455,7 @@ def _info(path, container, film, counted, decoded):
         decoded=decoded,
         truncated=cut,
         timecode=_timecode(container, film),
+        groups=find_groups(container, film, np.array([pts for pts, _ in counted.shown]), counted.keys),
     )
 
 # %% ../nbs/04_probe.ipynb #00-012a-_probe
@@ -403,14 +463,20 @@ def _info(path, container, film, counted, decoded):
 def _probe(path, size, mtime):
     "`probe` of a file as it was at a time: asked again, it is not counted again"
     path = Path(path)
-    with open_video(path) as container:
-        film = film_stream(path, container)
-        try:
-            counted = _packet_times(container, film)
-        except av.error.FFmpegError:
+    for use_tables in (True, False):
+        with open_video(path) as container:
+            film = film_stream(path, container)
+            if not _packets_are_frames(container, film):
+                break
+            film.codec_context.thread_count = 1
+            table = sample_table(path, container, film) if use_tables else None
             counted = None
-        if counted and counted.shown:
-            return _info(path, container, film, counted, False)
+            with suppress(av.error.FFmpegError):
+                counted = _packet_times(container, film) if table is None else _table_times(container, film, table)
+            if counted and counted.shown:
+                return _info(path, container, film, counted, False)
+            if table is None:
+                break
     with open_video(path) as container:
         film = film_stream(path, container)
         return _info(path, container, film, _decoded_times(path, container, film), True)
