@@ -67,7 +67,7 @@ class _Run(NamedTuple):
 
 # How many frames can be decoded in the time that it takes to begin a run; more in files whose packets are not
 # frames, most of which have no index of their own
-FRAMES_PER_SEEK = 12
+FRAMES_PER_SEEK = 20
 FRAMES_PER_SEARCH = 100
 
 # %% ../nbs/04_seek.ipynb #04-seek-plan_runs
