@@ -15,7 +15,8 @@ import numpy as np
 
 from .containers import VideoError, open_video
 from .frame_index import Group
-from .probe import VideoInfo, begins_group, decode_packets, film_stream, frame_pts, read_packets, sound_stream
+from .packets import begins_group, decode_packets, frame_pts, read_packets
+from .probe import VideoInfo, film_stream, sound_stream
 
 # %% ../nbs/04_seek.ipynb #04-seek-is_in_place
 def _is_in_place(info, film, k, frame):

@@ -19,17 +19,16 @@ from shotluck.containers import (
     VideoError,
     open_video,
 )
+from .packets import decode_packets, read_packets
 from shotluck.probe import (
     BICUBIC,
     BILINEAR,
     BITEXACT,  # noqa: F401  # this one, and others below, are in `_all_`
     EXACT,  # noqa: F401
     VideoInfo,  # noqa: F401
-    decode_packets,
     film_stream,
     is_video,  # noqa: F401
     probe,
-    read_packets,
     sound_stream,
     write_video,  # noqa: F401
 )
