@@ -224,12 +224,12 @@ def _packet_times(container, film):
             begin = packet
         if packet.pts < begin.pts or not begin.is_keyframe:
             return None  # it refers to pictures that were cut off
-        if packet.is_discard:
-            hidden += 1
-            continue
-        shown.append((packet.pts, packet.duration or 0))
         if packet.is_keyframe:
             keys.append((packet.pts, packet.dts, packet.pos, packet.size))
+        if packet.is_discard:
+            hidden += 1
+        else:
+            shown.append((packet.pts, packet.duration or 0))
     shown.sort()
     if first is None or len({pts for pts, _ in shown}) < len(shown):
         return None
