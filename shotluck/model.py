@@ -39,8 +39,8 @@ from .llava import VideoLlava, picture_settings
 from .llava_captioner import LlavaCaptioner
 from .llava_checks import check_architecture, check_config, known_settings
 from .plan import safe_tokenizer
-from .servers import Servers
 from .progress import tqdm
+from .servers import Servers
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
 from .vetting import check_loaded

@@ -19,21 +19,20 @@ from shotluck.containers import (
     VideoError,
     open_video,
 )
+from .packets import decode_packets, read_packets
 from shotluck.probe import (
     BICUBIC,
     BILINEAR,
     BITEXACT,  # noqa: F401  # this one, and others below, are in `_all_`
     EXACT,  # noqa: F401
     VideoInfo,  # noqa: F401
-    decode_packets,
     film_stream,
-    frame_pts,
     is_video,  # noqa: F401
     probe,
-    read_packets,
     sound_stream,
     write_video,  # noqa: F401
 )
+from .seeking import iter_wanted
 
 # %% ../nbs/04_video.ipynb #04-video-all
 # What is known of a video is imported from here too, as outsiders know this module
@@ -97,27 +96,8 @@ def _decode(path, info, *sizes, how=BICUBIC):
     wanted = sorted(set().union(*(scaler.wanted for scaler in scalers)))
     if not wanted:
         return
-    k = -1
-    with open_video(path) as container:
-        film = film_stream(path, container)
-        if info.width * info.height > 1 << 20:  # threads cost more than they give on small pictures
-            film.thread_type = 'AUTO'
-        else:
-            film.codec_context.thread_count = 1
-        packets = read_packets(container, film, film, sound_stream(container))
-        base = float(film.time_base)
-        try:
-            for k, frame in enumerate(decode_packets(packets, film, strict=not info.decoded)):
-                in_place = info.decoded or abs((frame_pts(frame) or 0) * base - info.start - info.times[k]) < 1e-6
-                if not in_place:
-                    raise VideoError(f"{path}: frame {k} cannot be decoded")
-                if any(k in scaler.wanted for scaler in scalers):
-                    yield k, [scaler.picture(frame) if k in scaler.wanted else None for scaler in scalers]
-                if k == wanted[-1]:
-                    return
-        except (av.error.FFmpegError, MemoryError) as e:
-            raise VideoError(f"{path}: decoding stops after frame {k} ({getattr(e, 'strerror', e)})") from None
-    raise VideoError(f"{path}: frame {next(i for i in wanted if i > k)} cannot be decoded")
+    for k, frame in iter_wanted(path, info, wanted):
+        yield k, [scaler.picture(frame) if k in scaler.wanted else None for scaler in scalers]
 
 # %% ../nbs/04_video.ipynb #00-017
 def _wanted(path, info, idxs):
