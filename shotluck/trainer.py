@@ -26,6 +26,7 @@ from .guards import GuardedTrainer
 from .llava import is_matrix
 from .looks import LookBank
 from .muon import Muon
+from .pages import COLOURS, style_axes
 from .trainable import Trainable
 from .validation import validate
 
@@ -252,10 +253,10 @@ def plot_loss(
     fig = Figure(figsize=(6, 3))
     ax = fig.subplots()
     points = history.dropna(subset='loss')
-    ax.plot(points.step, points.loss, lw=0.6, alpha=0.4, c='C0')
-    ax.plot(points.step, points.loss.rolling(20, 1).mean(), lw=1.4, c='C0')
+    ax.plot(points.step, points.loss, lw=0.6, alpha=0.4, c=COLOURS['accent'])
+    ax.plot(points.step, points.loss.rolling(20, 1).mean(), lw=1.4, c=COLOURS['accent'])
     ax.set(xlabel='step', ylabel='loss per answer token', yscale='log')
-    ax.grid(alpha=0.3, which='both')
+    style_axes(ax)
     fig.tight_layout()
     with atomic_write(path) as part:
         fig.savefig(part, dpi=110, format='png')
