@@ -132,7 +132,8 @@ def bar_chart(
         if i % every == 0:
             labels.append(f'<text x="{left + width / 2:.1f}" y="128">{value}</text>')
     return (
-        f'<svg viewBox="0 -12 560 146" role="img" aria-label="{escape(name)}"><text class="top" x="30" y="4">{highest:,}</text>{"".join(boxes)}'
+        f'<svg viewBox="0 -12 560 146" role="img" aria-label="{escape(name)}">'
+        f'<text class="top" x="30" y="4">{highest:,}</text>{"".join(boxes)}'
         f'<line x1="30" x2="552" y1="110" y2="110"/>{"".join(labels)}</svg>'
     )
 
@@ -165,11 +166,14 @@ def write_report(
     total = sum(counts['status'].values(), Counter())
     names = sorted(total, key=lambda status: (status != 'ok', -total[status]))
     histograms = [
-        ('Shots by length in seconds (the last bar holds all longer ones)', counts['lengths'], 1, 's'),
+        ('Shots by length in seconds (the last bar: all longer ones)', counts['lengths'], 1, 's'),
         ('Videos by number of captioned shots', counts['per_video'], 1, 'shots'),
     ]
     for task, words in sorted(counts['words'].items()):
         histograms.append((f'{task}: words in the answer', words, 5, 'words'))
+    charts = []
+    for title, found, step, unit in histograms:
+        charts.append((title, bar_chart(found, step, unit, title)))
     page = render_page(
         'ledger.html',
         ok=total['ok'],
@@ -178,7 +182,7 @@ def write_report(
         all=[(name, total[name]) for name in names],
         names=names,
         rows=sorted(counts['status'].items()),
-        charts=[(title, bar_chart(found, step, unit, title)) for title, found, step, unit in histograms],
+        charts=charts,
         thumbs=_thumbnails(videos, counts['samples'], quiet),
         reasons=counts['reasons'],
     )

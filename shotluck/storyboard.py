@@ -256,7 +256,7 @@ CSV_COLUMNS = (  # Before those of the fields
 
 @patch
 def to_csv(self: Storyboard) -> str:
-    "A row for each shot, with a column for each field; `--shots` reads it again, and captioning reads what was corrected"
+    "A row for each shot, with a column for each field; `--shots` and captioning read it again"
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator='\n')
     note = ['note'] if self.note else []  # in the first row, for who reads only the table
