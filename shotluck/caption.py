@@ -28,12 +28,13 @@ from .model import captioner_key, load_captioner
 from .progress import tqdm
 from .results import LOG, Results, content_mark, quoted, result_names, trusted_rows
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
-from .shots import Shot, find_shots
+from .shots import Shot, find_shots, named_detector
 from .speech import load_subtitles, speech_of, transcribe, whisper
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, is_own_output, timecode
 from .tables import shard_of
+from .transitions import SoftTransitions, soft_words
 from .video import probe
 
 _all_ = ['CaptionCfg']  # also found here
@@ -120,6 +121,12 @@ def video_questions(
     above = max_shots_per_prompt(captioner, cfg, 60, asking, **video)
     return questions(dict(video='v', fps=fps), shots, times, speech, most, above, asking)
 
+# %% ../nbs/53_caption.ipynb #53-caption-found
+def _found_shots(path, how, min_shot, fps, progress):  # {shots; soft: transitions seen; inside: those without a cut}
+    looked = SoftTransitions(fps)
+    shots = find_shots(path, how, min_shot, lambda frames: looked.watch(progress(frames)))
+    return dict(shots=shots, soft=looked.found, inside=looked.inside(shots))
+
 # %% ../nbs/53_caption.ipynb #53-caption-is_nano
 NANO_NOTE = (
     "The model nano has only seen drawings of shapes: of anything else its words mean nothing. "
@@ -138,11 +145,12 @@ def is_nano(
     return captioner.name == 'nano' or os.path.realpath(captioner.name) == bundled
 
 # %% ../nbs/53_caption.ipynb #53-caption-how_made
-def _how_made(captioner, cfg, shots_from, speech_from):  # The meta data of a storyboard: what is not empty
+def _how_made(captioner, cfg, shots_from, speech_from, soft):  # The meta data of a storyboard: what is not empty
     joined = shots_from != 'given' and not shots_from.endswith('.csv')
     meta = dict(
         model=captioner.name,
         shots=shots_from,
+        fades_and_dissolves=soft,
         min_shot=cfg.min_shot if joined else '',
         speech=speech_from,
         frames_a_shot=cfg.frames or captioner.frames or '',
@@ -277,11 +285,12 @@ def caption_video(
     label = name or display_name(path)
     bar = partial(tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
-    shots_from = 'given'
+    shots_from, avoid, soft = 'given', [], ''
     if not shots:
-        shots_from = cfg.shots
+        shots_from = named_detector(cfg.shots)
         progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit=' frames')
-        shots = cached(done, 'shots', lambda: find_shots(path, cfg.shots, cfg.min_shot, progress))
+        found = cached(done, 'found shots', lambda: _found_shots(path, shots_from, cfg.min_shot, info.fps, progress))
+        shots, avoid, soft = found['shots'], found['soft'], soft_words(shots_from, len(found['inside']))
     shots = [Shot(*shot) for shot in shots]
     edges = [*info.times.tolist(), info.duration]
     times = [(edges[start], edges[end]) for start, end in shots]
@@ -302,7 +311,7 @@ def caption_video(
     records = []
     if not isinstance(captioner, NoCaptioner):
         records = video_questions(info.fps, shots, times, speech, captioner, ecfg, cfg.asking, **video)
-    keys = KeyFrames(shots)
+    keys = KeyFrames(shots, avoid)
     with bar(total=len(records), desc=f'{label}: captions', unit=' answers') as b:
         texts = answer_records(path, captioner, records, ecfg, keys.of, keys, done, b.update)
 
@@ -317,7 +326,7 @@ def caption_video(
         captioned,
         summary or '',
         info,
-        _how_made(captioner, cfg, shots_from, speech_from),
+        _how_made(captioner, cfg, shots_from, speech_from, soft),
         ' '.join(filter(None, notes)),
         _part_summaries(records, texts),
     )
@@ -352,6 +361,7 @@ def result_key(
     if cfg.speech == 'auto':
         parts += [f'subtitles {content_mark(file)}' for file in subtitles_beside(video)[:1]]
     # these may be files, which count by what they hold
+    settings = dict(settings, shots=named_detector(settings['shots']))
     for k in ('shots', 'speech', 'whisper'):
         parts.append(f'{k}={content_mark(settings[k]) if settings[k] else ""}')
     parts += [f'{k}={settings[k]}' for k in ('min_shot', 'frames', 'dtype')]

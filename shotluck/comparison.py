@@ -17,6 +17,7 @@ from fastcore.script import Param
 
 from .errors import command
 from .files import atomic_write
+from .pages import COLOURS, style_axes
 from .score import paired, read_predictions, read_records, reference_of, score
 from .text import safe_table
 
@@ -71,12 +72,14 @@ class _Dot(NamedTuple):
 def _draw(ax, title, dots):  # The first dot on top; published ones hollow
     for y, dot in enumerate(dots[::-1]):
         if np.isfinite(dot.low):
-            ax.plot([dot.low, dot.high], [y, y], color='C0')
-        ax.plot(dot.value, y, 'o', color='C0', mfc='white' if dot.published else 'C0')
+            ax.plot([dot.low, dot.high], [y, y], color=COLOURS['accent'])
+        fill = COLOURS['paper' if dot.published else 'accent']
+        ax.plot(dot.value, y, 'o', color=COLOURS['accent'], mfc=fill)
     ax.set_yticks(range(len(dots)), [dot.name[-26:] for dot in dots[::-1]], fontsize=7)
     ax.set_title(title, fontsize=9)
     ax.set_xlim(left=0)
-    ax.grid(alpha=0.3, axis='x')
+    style_axes(ax)
+    ax.grid(visible=False, axis='y')
 
 # %% ../nbs/40_comparison.ipynb #41-_table_lines
 def _table_lines(title, table, width):  # A table with its title in its corner; columns that do not fit stand below

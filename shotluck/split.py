@@ -22,7 +22,7 @@ from .errors import command
 from .files import Journal, path_inside, remove_partial_files, shard_path, shard_paths, write_jsonl
 from .jobs import parallel_map
 from .ledger import read_ledger
-from .shots import Shot, annotated_shots, cut_f1, detect_shots
+from .shots import Shot, annotated_shots, cut_f1, detect_shots, named_detector
 from .tables import annotation_files, companion_files, iter_annotations, read_split_info, shard_of
 from .video import VideoError, check_frames, is_video, probe
 
@@ -112,6 +112,8 @@ def describe_video(
     row = _known_line(row, shots, info)
     if check:
         row['checked'] = True
+    if row['source'] == 'detected':
+        row['detector'] = method
     return dict(row, status='ok', reason=TRUNCATED if info.truncated else '')
 
 # %% ../nbs/16_split.ipynb #02-016a-_files_in
@@ -215,7 +217,7 @@ def listed_videos(
     return found
 
 # %% ../nbs/16_split.ipynb #02-018
-def _same(row, videos_dir, job, check=''):  # Is this line still true?
+def _same(row, videos_dir, job, check='', detector='adaptive'):  # Is this line still true?
     if not row or row['status'] != 'ok' or (check and not row.get('checked')):
         return False
     name, shots = job
@@ -230,7 +232,7 @@ def _same(row, videos_dir, job, check=''):  # Is this line still true?
         return row.get('times') == spans
     if shots:
         return row['shots'] == [shot and list(shot) for shot in shots]
-    return row['source'] == 'detected'
+    return row['source'] == 'detected' and row.get('detector', 'adaptive') == detector
 
 # %% ../nbs/16_split.ipynb #02-018-_blame
 def _failed_line(video, error, timeout):  # The line of a video whose worker gave an error in place of a line
@@ -263,7 +265,7 @@ def split(
     annotations: str | Path | list | None,  # Annotation files or folder; None: detect the shots of all in the folder
     videos_dir: str | Path,  # Folder of the videos
     out: str | Path,  # File to write, a line of JSON for each video
-    method: str = 'annotated',  # 'annotated' where there is an annotation; a detector for all: 'adaptive', 'transnet'
+    method: str = 'annotated',  # 'annotated' where there is an annotation; a detector for all: adaptive, transnet, auto
     workers: int = 0,  # Processes; 0: one for each core
     timeout: float = 120,  # Seconds a video may take
     limit: int = 0,  # Videos at most; 0: all
@@ -273,8 +275,9 @@ def split(
     engine: str = '',  # 'ray': on a Ray cluster
 ) -> list:  # The lines written
     "Probe every video once and write where its shots are; lines of `out` are kept for videos that have not changed"
+    method = named_detector(method)
     if method not in ('annotated', 'adaptive', 'transnet'):
-        raise ValueError(f"method must be 'annotated', 'adaptive' or 'transnet', got {method!r}")
+        raise ValueError(f"method must be 'annotated', 'auto', 'adaptive' or 'transnet', got {method!r}")
     if check not in ('', 'decode'):
         raise ValueError(f"check is 'decode' or nothing, got {check!r}")
     in_shard = shard_of(shard)
@@ -287,7 +290,7 @@ def split(
     work = partial(describe_video, str(videos_dir), detector, check=bool(check))
     with Journal(out.with_name(f'.{out.name}.journal'), 'video') as journal:
         lines.update(journal.rows)
-        todo = [job for job in jobs if not _same(lines.get(job[0]), videos_dir, job, check)]
+        todo = [job for job in jobs if not _same(lines.get(job[0]), videos_dir, job, check, detector)]
         for (video, _), row in parallel_map(work, todo, workers, timeout, 'split', quiet, engine):
             if isinstance(row, Exception):
                 row = _failed_line(video, row, timeout)
@@ -309,6 +312,7 @@ def compare_table(
     workers: int = 0,  # Processes; 0: one for each core
     timeout: float = 120,  # Seconds a video may take
     quiet: bool = False,  # No progress bar?
+    method: str = 'adaptive',  # The detector
 ):  # DataFrame: precision, recall, f1, cuts
     "Detected against annotated cuts, a row for each annotation file"
     import pandas as pd
@@ -319,7 +323,8 @@ def compare_table(
             video: shots for video, shots in listed_videos(file, videos_dir).items() if video in names and shots
         }
         paths = [str(Path(videos_dir) / video) for video in annotated]
-        found = parallel_map(detect_shots, paths, workers, timeout, file.stem, quiet)
+        detect = partial(detect_shots, method=method)
+        found = parallel_map(detect, paths, workers, timeout, file.stem, quiet)
         pairs = []
         for (_, detected), shots in zip(found, annotated.values()):
             if not isinstance(detected, Exception):
@@ -333,7 +338,7 @@ def main(
     data: str = 'data',  # Folder with raw/annotations and raw/videos; shots.jsonl goes there
     videos: str = '',  # Folder of the videos, if elsewhere; it is remembered
     annotations: str = '',  # Annotation file or folder, if elsewhere; 'none': detect the shots of every video
-    method: str = 'annotated',  # annotated, or a detector for all videos: adaptive, transnet
+    method: str = 'annotated',  # annotated, or a detector for all: adaptive, transnet, auto (the best installed)
     compare: bool = False,  # Also detect the shots and say how well they agree with the annotation
     write: bool = False,  # Also write a clip file for each shot to clips/
     check: str = '',  # decode: decode every frame of every video once
@@ -363,7 +368,9 @@ def main(
     n_shots = sum(len(row['shots']) for row in ok)
     print(f"{shard_path(out, shard)}: {len(ok)} of {len(rows)} videos, {n_shots} shots")
     if compare:
-        print(compare_table(ann, videos, {row['video'] for row in ok}, workers, timeout, quiet).to_string())
+        detector = 'adaptive' if method == 'annotated' else method
+        names = {row['video'] for row in ok}
+        print(compare_table(ann, videos, names, workers, timeout, quiet, detector).to_string())
     lost = {}
     if write:
         lost = write_all_clips(ok, videos, data / 'clips', workers, max(timeout, 600), quiet, engine)

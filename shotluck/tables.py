@@ -124,16 +124,24 @@ def iter_json(
         raise ValueError(f"{path}: not readable as JSON ({type(e).__name__} {e})") from None
 
 # %% ../nbs/10_tables.ipynb #00d-008-_separator
+_CALLED = {'start (frame)': 'start', 'end (frame after the last)': 'end'}  # Columns of a storyboard's table
+
+
+def _column_name(cell):  # In lower case
+    name = cell.strip().lower()
+    return _CALLED.get(name, name)
+
+
 def _separator(line, need):  # The one of , ; and tab that gives most of the needed columns
     def n_found(separator):
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-        return len(set(need) & {cell.strip().lower() for cell in cells})
+        return len(set(need) & set(map(_column_name, cells)))
 
     return max(',;\t', key=n_found)
 
 # %% ../nbs/10_tables.ipynb #10-tables-_columns
 def _columns(cells, need, path):  # Names of the columns in lower case
-    columns = [cell.strip().lower() for cell in cells]
+    columns = [_column_name(cell) for cell in cells]
     if lack := [column for column in need if column not in columns]:
         raise ValueError(
             f"{path}: a table with the columns {', '.join(need)} was expected; "
