@@ -1,0 +1,143 @@
+"Pages of the API, from the docments of the package, and a page of all commands, from their parsers"
+
+import argparse
+import importlib
+import inspect
+import re
+
+from fastcore.docments import docments
+from notebooks import Notebook
+
+
+def _cell(text):  # Text that cannot end a cell of a table, nor be taken for HTML or Markdown
+    return re.sub(r'([|<>*_`\[\]])', r'\\\1', ' '.join(str(text).split()))
+
+
+def _quoted(text):  # Code in a cell of a table
+    return f'`{" ".join(text.split())}`'.replace('|', '&#124;') if '|' not in text else _code_html(text)
+
+
+def _code_html(text):  # In Markdown, a code span cannot hold a | inside of a table
+    escaped = text.replace('&', '&amp;').replace('<', '&lt;').replace('|', '&#124;')
+    return f'<code>{escaped}</code>'
+
+
+def _type_of(annotation):  # As it is written in the source
+    if annotation in (inspect.Parameter.empty, None):
+        return ''
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return _quoted(text.replace('pathlib.', '').replace('typing.', ''))
+
+
+def _short(value, most=60):  # A default's `repr`
+    text = getattr(value, '__name__', None) or repr(value)
+    return text if len(text) <= most else text[: most - 1] + '…'
+
+
+def parameter_table(
+    obj,  # A function or a class
+) -> str:
+    "A table of the parameters, their types, defaults and comments, and what is returned; empty if there is nothing to say"
+    found = docments(obj, full=True)
+    found.pop('self', None)
+    rows = []
+    for name, about in found.items():
+        is_return = name == 'return'
+        if is_return and not (about.docment or about.anno not in (inspect.Parameter.empty, None)):
+            continue
+        given = about.get('default', inspect.Parameter.empty)
+        default = '' if given is inspect.Parameter.empty else _quoted(_short(given))
+        label = '**returns**' if is_return else f'`{name}`'
+        rows.append(f'| {label} | {_type_of(about.anno)} | {default} | {_cell(about.docment or "")} |')
+    return '\n'.join(['| | type | default | |', '|---|---|---|---|', *rows]) if rows else ''
+
+
+def _call(name, obj):  # How it is called, without types
+    try:
+        signature = inspect.signature(obj)
+    except (TypeError, ValueError):
+        return name
+    parts = []
+    for parameter in signature.parameters.values():
+        bare = parameter.replace(annotation=inspect.Parameter.empty)
+        if parameter.default is not inspect.Parameter.empty and len(repr(parameter.default)) > 40:
+            bare = bare.replace(default=Ellipsis)
+        parts.append(str(bare))
+    text = f'{name}({", ".join(part for part in parts if part != "self")})'
+    return text if len(text) <= 100 else f'{name}(…)'
+
+
+def _methods(kind):  # Public methods that a class itself defines and describes
+    for name, member in vars(kind).items():
+        function = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+        if not name.startswith('_') and inspect.isfunction(function) and inspect.getdoc(function):
+            yield name, function
+
+
+def _entry(name, obj, level):  # Heading, call, docstring and table
+    parts = [f'{"#" * level} `{name}`', f'```python\n{_call(name, obj)}\n```']
+    about = inspect.getdoc(obj) or ''
+    parts.append('\n\n'.join(re.sub(r'([<>])', r'\\\1', part) for part in about.split('\n\n')))
+    try:
+        parts.append(parameter_table(obj))
+    except (OSError, TypeError):  # made at run time, so it has no source
+        pass
+    return [part for part in parts if part]
+
+
+def api_page(
+    notebook: Notebook,  # That exports a module
+) -> str:
+    "All that a module offers, as Markdown"
+    module = importlib.import_module(f'shotluck.{notebook.module}')
+    parts = [
+        f'# `shotluck.{notebook.module}`',
+        f'{notebook.about}. The notebook [{notebook.title}](../notebooks/{notebook.name}.md) explains it.',
+    ]
+    constants = []
+    for name in getattr(module, '__all__', []):
+        obj = getattr(module, name, None)
+        if inspect.isclass(obj):
+            parts += _entry(name, obj, 2)
+            for method, function in _methods(obj):
+                parts += _entry(f'{name}.{method}', function, 3)
+        elif callable(obj):
+            parts += _entry(name, obj, 2)
+        elif obj is not None:
+            constants.append(f'| `{name}` | {_quoted(_short(obj, 90))} |')
+    if constants:
+        parts += ['## Constants', '\n'.join(['| name | value |', '|---|---|', *constants])]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _option_row(action):  # An option as a row
+    names = ', '.join(action.option_strings) or action.dest
+    says = re.sub(r' \(default: .*\)$', '', action.help or '')
+    default = '' if action.default in (None, False, '', argparse.SUPPRESS) else _quoted(str(action.default))
+    return f'| {_quoted(names)} | {default} | {_cell(says)} |'
+
+
+def commands_page() -> str:
+    "Every command and its options, as Markdown"
+    from shotluck.cli import COMMANDS, function_of, parser_of
+
+    parts = [
+        '# Commands',
+        'Each stage is a command, and `shotluck STAGE …` calls the same. Options may be written with `-` or with `_` inside. '
+        'Exit code 0: something was made and every input is accounted for; 1: something that was named failed or was lost; 2: wrong usage. '
+        '`SHOTLUCK_DEBUG=1` adds the traceback to an error.',
+    ]
+    for command in COMMANDS:
+        function = function_of(command)
+        parser = parser_of(function, f'shotluck-{command}')
+        parts += [f'## `shotluck-{command}`', _cell(inspect.getdoc(function) or '') + '.']
+        for group in parser._action_groups:
+            actions = [action for action in group._group_actions if action.dest not in ('help', 'pdb', 'xtra')]
+            if not actions:
+                continue
+            if group.title not in ('options', 'positional arguments'):
+                parts.append(f'**{group.title}**')
+            parts.append(
+                '\n'.join(['| option | default | what it does |', '|---|---|---|', *map(_option_row, actions)])
+            )
+    return '\n\n'.join(parts) + '\n'
