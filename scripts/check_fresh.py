@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import posixpath
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +24,13 @@ def index() -> str:
 
 
 def readme() -> str:
-    "index.ipynb as markdown, not executed; the title cell's first line is the package's name"
+    "index.ipynb as markdown, not executed, with links from where README is"
     nb = nbformat.read(root / 'nbs' / 'index.ipynb', 4)
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     text, _ = MarkdownExporter().from_notebook_node(nb)
     return (
         '<!-- Made from nbs/index.ipynb and the files of bench/ by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'
-        + text.strip().replace('](images/', '](nbs/images/').replace('](../', '](')
+        + re.sub(r'\]\((?!https?:|#)([^)]+)\)', lambda link: f"]({posixpath.normpath('nbs/' + link[1])})", text.strip())
         + '\n'
     )
 

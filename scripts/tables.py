@@ -178,7 +178,9 @@ def endpoint_table() -> str:
         f"| {row['what']} | {row['latency'] * 1000:.0f} ms | {row['parallel']} | {row['answers_per_second']} | {row['most_possible']} | {row['kept']:.0%} |"
         for row in read_bench('endpoint')['rows']
     ]
-    head = '| what is sent | server takes | at once | answers/s | most possible | kept busy |\n|---|---|---|---|---|---|\n'
+    head = (
+        '| what is sent | server takes | at once | answers/s | most possible | kept busy |\n|---|---|---|---|---|---|\n'
+    )
     return head + '\n'.join(rows)
 
 
@@ -203,15 +205,15 @@ def killed_table() -> str:
         rows.append(
             f"| {name} | {kills.get('kills', '')} | {tries.get('crowded', {}).get('times', '')} | {full.get('ended_with_a_line', '')} | {wrong} |"
         )
-    head = '| stage | kills | twice at once | full disks that ended in one line | wrong results |\n|---|---|---|---|---|\n'
+    head = (
+        '| stage | kills | twice at once | full disks that ended in one line | wrong results |\n|---|---|---|---|---|\n'
+    )
     return head + '\n'.join(rows)
 
 
 def fuzz_table() -> str:
     "Readers fed with made files"
-    rows = [
-        f"| {row['format']} | {row['files']:,} | {row['seconds'] / 60:.0f} |" for row in read_bench('fuzz')['rows']
-    ]
+    rows = [f"| {row['format']} | {row['files']:,} | {row['seconds'] / 60:.0f} |" for row in read_bench('fuzz')['rows']]
     return '| reader of | files | minutes |\n|---|---|---|\n' + '\n'.join(rows)
 
 
@@ -323,6 +325,4 @@ def filled(
     text: str,  # Markdown
 ) -> str:
     "The text with every place filled anew; `KeyError` for a table that there is not"
-    return _PLACE.sub(
-        lambda place: f'<!-- filled: {place[1]} -->\n\n{TABLES[place[1]]()}\n\n<!-- /filled -->', text
-    )
+    return _PLACE.sub(lambda place: f'<!-- filled: {place[1]} -->\n\n{TABLES[place[1]]()}\n\n<!-- /filled -->', text)

@@ -4,22 +4,22 @@ import argparse
 import importlib
 import inspect
 import re
+from html import escape
 
 from fastcore.docments import docments
 from notebooks import Notebook
 
 
-def _cell(text):  # Text that cannot end a cell of a table, nor be taken for HTML or Markdown
-    return re.sub(r'([|<>*_`\[\]])', r'\\\1', ' '.join(str(text).split()))
+def _quoted(text):  # Code in a cell of a table, which may hold a |
+    return f'<code>{escape(" ".join(text.split()), quote=False).replace("|", "&#124;")}</code>'
 
 
-def _quoted(text):  # Code in a cell of a table
-    return f'`{" ".join(text.split())}`'.replace('|', '&#124;') if '|' not in text else _code_html(text)
-
-
-def _code_html(text):  # In Markdown, a code span cannot hold a | inside of a table
-    escaped = text.replace('&', '&amp;').replace('<', '&lt;').replace('|', '&#124;')
-    return f'<code>{escaped}</code>'
+def _cell(text):  # Text that cannot end a cell of a table, nor be taken for HTML or Markdown; `code` stays code
+    parts = ' '.join(str(text).split()).split('`')
+    if len(parts) % 2 == 0:  # a ` that has no other
+        parts = ['&#96;'.join(parts)]
+    plain = [re.sub(r'([|<>*_\[\]])', r'\\\1', part) for part in parts]
+    return ''.join(_quoted(parts[i]) if i % 2 else plain[i] for i in range(len(parts)))
 
 
 def _type_of(annotation):  # As it is written in the source
@@ -52,11 +52,11 @@ def parameter_table(
     return '\n'.join(['| | type | default | |', '|---|---|---|---|', *rows]) if rows else ''
 
 
-def _call(name, obj):  # How it is called, without types
+def _call(name, obj):  # How it is called, without types; empty if that is long, as the table says it too
     try:
         signature = inspect.signature(obj)
     except (TypeError, ValueError):
-        return name
+        return ''
     parts = []
     for parameter in signature.parameters.values():
         bare = parameter.replace(annotation=inspect.Parameter.empty)
@@ -64,7 +64,7 @@ def _call(name, obj):  # How it is called, without types
             bare = bare.replace(default=Ellipsis)
         parts.append(str(bare))
     text = f'{name}({", ".join(part for part in parts if part != "self")})'
-    return text if len(text) <= 100 else f'{name}(…)'
+    return text if len(text) <= 100 else ''
 
 
 def _methods(kind):  # Public methods that a class itself defines and describes
@@ -75,9 +75,10 @@ def _methods(kind):  # Public methods that a class itself defines and describes
 
 
 def _entry(name, obj, level):  # Heading, call, docstring and table
-    parts = [f'{"#" * level} `{name}`', f'```python\n{_call(name, obj)}\n```']
-    about = inspect.getdoc(obj) or ''
-    parts.append('\n\n'.join(re.sub(r'([<>])', r'\\\1', part) for part in about.split('\n\n')))
+    parts = [f'{"#" * level} `{name}`']
+    if call := _call(name, obj):
+        parts.append(f'```python\n{call}\n```')
+    parts += [_cell(paragraph) for paragraph in (inspect.getdoc(obj) or '').split('\n\n')]
     try:
         parts.append(parameter_table(obj))
     except (OSError, TypeError):  # made at run time, so it has no source
@@ -113,7 +114,8 @@ def api_page(
 def _option_row(action):  # An option as a row
     names = ', '.join(action.option_strings) or action.dest
     says = re.sub(r' \(default: .*\)$', '', action.help or '')
-    default = '' if action.default in (None, False, '', argparse.SUPPRESS) else _quoted(str(action.default))
+    is_unset = action.default is None or action.default is False or action.default in ('', argparse.SUPPRESS)
+    default = '' if is_unset else _quoted(str(action.default))
     return f'| {_quoted(names)} | {default} | {_cell(says)} |'
 
 

@@ -83,9 +83,7 @@ def on_page_markdown(markdown, page, config, files):
     name = page.file.src_uri
     if '/' in name:  # made above
         return markdown
-    markdown = re.sub(
-        r'\]\(\.\./([^)\s]+)\)', lambda found: f']({_linked(found[1], name, config.repo_url)})', markdown
-    )
+    markdown = re.sub(r'\]\(\.\./([^)\s]+)\)', lambda found: f']({_linked(found[1], name, config.repo_url)})', markdown)
     return re.sub(r'<!-- plot: (\w+) (.+?) -->', r'![\2](images/\1.svg){ .plot }', markdown)
 
 

@@ -123,7 +123,7 @@ def notebook_page(
     parts = []
     for cell in _without_empty_tests([cell for cell in notebook.cells if not _is_hidden(cell)]):
         parts += [cell['source']] if cell['cell_type'] == 'markdown' else _code(cell, page, notebook.name)
-    parts[0] = parts[0].replace('\n', '\n\n' + ' · '.join(links) + '{ .links }\n', 1)
+    parts[0] = parts[0].replace('\n', '\n\n' + ' · '.join(links) + '\n{ .links }\n', 1)
     text = re.sub(r'\]\((\w+)\.ipynb(#[^)]*)?\)', r'](\1.md\2)', '\n\n'.join(parts))
     text = text.replace('](images/', '](../images/')
     return page._replace(text=text + '\n')

@@ -18,7 +18,7 @@ def _read(name):  # What a bench has written
 
 
 def _axes(height, grid='x'):  # Empty axes without a frame
-    figure = Figure(figsize=(7.2, height), layout='constrained')
+    figure = Figure(figsize=(6.4, height), layout='constrained')
     axes = figure.add_subplot()
     axes.spines[:].set_visible(False)
     axes.grid(axis=grid, color=INK, alpha=0.3, linewidth=0.6)
