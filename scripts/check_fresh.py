@@ -1,4 +1,4 @@
-"Fail if nbdev_export, nbdev_clean, the README or a table in docs/ would change a file: python scripts/check_fresh.py [--fix]"
+"Fail if nbdev_export, nbdev_clean, README or docs/ would change a file: python scripts/check_fresh.py [--fix]"
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def readme() -> str:
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     text, _ = MarkdownExporter().from_notebook_node(nb)
     return (
-        '<!-- Made from nbs/index.ipynb and the files of bench/ by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'
+        '<!-- Made from nbs/index.ipynb by scripts/check_fresh.py --fix: edit there, not here. -->\n\n'
         + re.sub(r'\]\((?!https?:|#)([^)]+)\)', lambda link: f"]({posixpath.normpath('nbs/' + link[1])})", text.strip())
         + '\n'
     )

@@ -1,4 +1,4 @@
-"""The licence of shotluck and of everything it depends on, as installed here: python scripts/licences.py [--extras vlm,asr] [--csv]
+"""The licence of shotluck and of everything it depends on, as installed here: python scripts/licences.py [--csv]
 
 A licence is read from what each package says of itself: its licence expression, its classifiers, or its licence field.
 """

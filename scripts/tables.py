@@ -1,6 +1,7 @@
 """The tables that README and the pages in docs/ are filled with, from bench/*.json and from the notebooks
 
-A place to fill stands in a page as `<!-- filled: NAME -->`, the table, `<!-- /filled -->`; scripts/check_fresh.py --fix fills it.
+A place to fill stands in a page as `<!-- filled: NAME -->`, the table, `<!-- /filled -->`;
+scripts/check_fresh.py --fix fills it.
 """
 
 import json

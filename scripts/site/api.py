@@ -37,7 +37,7 @@ def _short(value, most=60):  # A default's `repr`
 def parameter_table(
     obj,  # A function or a class
 ) -> str:
-    "A table of the parameters, their types, defaults and comments, and what is returned; empty if there is nothing to say"
+    "A table of the parameters with types, defaults and comments, and of what is returned; empty if there are none"
     found = docments(obj, full=True)
     found.pop('self', None)
     rows = []
@@ -125,9 +125,9 @@ def commands_page() -> str:
 
     parts = [
         '# Commands',
-        'Each stage is a command, and `shotluck STAGE …` calls the same. Options may be written with `-` or with `_` inside. '
-        'Exit code 0: something was made and every input is accounted for; 1: something that was named failed or was lost; 2: wrong usage. '
-        '`SHOTLUCK_DEBUG=1` adds the traceback to an error.',
+        'Each stage is a command, and `shotluck STAGE …` calls the same. Options may be written with `-` or with `_` '
+        'inside. Exit code 0: something was made and every input is accounted for; 1: something that was named failed '
+        'or was lost; 2: wrong usage. `SHOTLUCK_DEBUG=1` adds the traceback to an error.',
     ]
     for command in COMMANDS:
         function = function_of(command)

@@ -1,4 +1,4 @@
-"""What mkdocs does beside its own: pages of the notebooks and of the API, plots, and links that work in the repository too
+"""What mkdocs does beside its own: pages of notebooks and API, plots, and links that work in the repository too
 
 Pages in docs/ link to `../nbs/53_caption.ipynb`, `../CONTRIBUTING.md` or `../bench/caption.py`, as they are found on
 GitHub. On the site the first two are pages of it, and the third is the file in the repository.
