@@ -48,8 +48,13 @@ def parameter_table(
         given = about.get('default', inspect.Parameter.empty)
         default = '' if given is inspect.Parameter.empty else _quoted(_short(given))
         label = '**returns**' if is_return else f'`{name}`'
-        rows.append(f'| {label} | {_type_of(about.anno)} | {default} | {_cell(about.docment or "")} |')
-    return '\n'.join(['| | type | default | |', '|---|---|---|---|', *rows]) if rows else ''
+        rows.append([label, _type_of(about.anno), default, _cell(about.docment or '')])
+    head = ['', 'type', 'default', '']
+    if not any(row[2] for row in rows):  # no parameter has a default
+        head = head[:2] + head[3:]
+        rows = [row[:2] + row[3:] for row in rows]
+    lines = [f'| {" | ".join(row)} |' for row in (head, ['---'] * len(head), *rows)]
+    return '\n'.join(lines) if rows else ''
 
 
 def _call(name, obj):  # How it is called, without types; empty if that is long, as the table says it too

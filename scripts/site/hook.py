@@ -40,7 +40,7 @@ def on_config(config):
 @event_priority(100)
 def on_files(files, config):
     "Add the pages that no file in docs/ holds"
-    url = config.repo_url
+    url = config.extra["repository"]
 
     def add(name, content):
         files.append(File.generated(config, name, content=content))
@@ -83,7 +83,9 @@ def on_page_markdown(markdown, page, config, files):
     name = page.file.src_uri
     if '/' in name:  # made above
         return markdown
-    markdown = re.sub(r'\]\(\.\./([^)\s]+)\)', lambda found: f']({_linked(found[1], name, config.repo_url)})', markdown)
+    markdown = re.sub(
+        r'\]\(\.\./([^)\s]+)\)', lambda found: f']({_linked(found[1], name, config.extra["repository"])})', markdown
+    )
     return re.sub(r'<!-- plot: (\w+) (.+?) -->', r'![\2](images/\1.svg){ .plot }', markdown)
 
 
