@@ -67,8 +67,8 @@ def main():
         width = max(len(name) for name, _, _ in rows)
         for name, version, licence in rows:
             print(f'{name:{width}}  {version:16}  {licence}')
-    unknown = sum(licence == 'unknown' for _, _, licence in rows)
-    print(f'{len(rows)} packages, {unknown} of them say nothing of a licence', file=sys.stderr)
+    silent = ', '.join(name for name, _, licence in rows if licence == 'unknown')
+    print(f'{len(rows)} packages; without a word of a licence: {silent or "none"}', file=sys.stderr)
 
 
 if __name__ == '__main__':
