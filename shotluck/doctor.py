@@ -52,6 +52,7 @@ EXTRAS = dict(  # what each adds
     flash='flash-attn, faster on a GPU',
     qlora='fine-tuning in 4 bits on a GPU',
     ray='many machines (--engine ray)',
+    docs='the docs site (scripts/docs.sh)',
 )
 
 

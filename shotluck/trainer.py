@@ -27,7 +27,6 @@ from .llava import is_matrix
 from .looks import LookBank
 from .muon import Muon
 from .progress import peak_gb, tqdm
-from .pages import COLOURS, style_axes
 from .trainable import Trainable
 from .validation import validate
 

@@ -9,11 +9,11 @@ __all__ = ['sample_records', 'validate', 'validation_page', 'write_validation']
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
 
 # isort: split
-import sys
 import csv
 import io
 import math
 import re
+import sys
 from pathlib import Path
 
 import torch
