@@ -28,8 +28,8 @@ from .jobs import run_supervised
 from .model import captioner_key, load_captioner
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
-from .shots import Shot, find_shots
 from .sentences_corrected import read_sentences
+from .shots import Shot, find_shots
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode

@@ -157,7 +157,6 @@ _PAUSE = 1.5  # seconds
 _OVERLAP = 0.3  # seconds that the next line of the same voice may begin too early
 _LONGEST = 240  # characters of a sentence that has an end
 _LONGEST_RUN = 90  # characters, where no sentence has one
-_LONGEST_TIME = 30  # seconds
 _end = re.compile(r'[.!?…。！？｡।؟۔]["\'”’»)\]]*$')
 _no_end = re.compile(r'(?:^|\s)(?:Mr|Mrs|Ms|Dr|St|Prof|Nr|No|vs|[^\W\d_])\.$')
 _no_space = re.compile('[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]')
@@ -172,13 +171,13 @@ class Line(NamedTuple):
     probability: float = None  # Of a word that was heard
 
 
-def _is_end(line, following, is_punctuated, length, begun):
-    "Does a sentence that began at second `begun` and has `length` characters end with this line?"
+def _is_end(line, following, is_punctuated, length, latest):
+    "Does a sentence of `length` characters, which may last until second `latest`, end with this line?"
     if following is None or following.start - line.end > _PAUSE or line.end - following.start > _OVERLAP:
         return True
     if length + len(following.text) > (_LONGEST if is_punctuated else _LONGEST_RUN):
         return True
-    if following.end - begun > _LONGEST_TIME:
+    if following.end > latest:
         return True
     return bool(_end.search(line.text)) and not _no_end.search(line.text) and not following.text[:1].islower()
 
@@ -202,6 +201,7 @@ def join_lines(
 def make_sentences(
     lines: list,  # [(from, to, text), …] or [(from, to, text, probability), …], seconds, in the order of time
     language: str = '',  # Its code; '': not known
+    longest: float = 30,  # Seconds that a sentence of several lines lasts
 ) -> list:
     "The `Sentence`s that words or cues make"
     lines = [Line(*line) for line in lines if line[2].strip()]
@@ -211,7 +211,7 @@ def make_sentences(
     for line, following in zip(lines, [*lines[1:], None]):
         held.append(line)
         length += len(line.text) + 1
-        if _is_end(line, following, is_punctuated, length, held[0].start):
+        if _is_end(line, following, is_punctuated, length, held[0].start + longest):
             sentences.append(join_lines(held, language))
             held, length = [], 0
     return sentences

@@ -106,7 +106,7 @@ def derive_sentences(
     sentences, lines = [], []
 
     def close(machine=None):
-        for sentence in make_sentences(lines):
+        for sentence in make_sentences(lines, longest=float('inf')):
             places = {place for place in shot_places(sentence.words, times) if place >= 0}
             words = sentence.words if len(places) > 1 else ()
             sentences.append(sentence._replace(words=words, machine=machine))
@@ -141,7 +141,7 @@ def replace_speech(
     places = shot_places(lines, times, pictures)
     inside = {line[3] for line, place in zip(lines, places) if place == number}
     crossing = inside & {line[3] for line, place in zip(lines, places) if place != number}
-    new = [sentence.text for sentence in make_sentences(spread_words(*times[number], text))]
+    new = [sentence.text for sentence in make_sentences(spread_words(*times[number], text), longest=float('inf'))]
     if len(new) == len(inside) and not crossing:
         changed = list(sentences)
         for i, said in zip(sorted(inside), new):

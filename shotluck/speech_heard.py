@@ -177,7 +177,7 @@ def _voices(samples):
 def whisper(
     model: str = 'base',  # Size of a Whisper model, or the folder of one in CTranslate2's format
     device: str = 'auto',  # auto, cpu or cuda; anything else is auto
-    language: str = '',  # Code of what is spoken, such as de; '': the first part with speech settles it
+    language: str = '',  # Code of what is spoken, such as de; '': it is found out
 ) -> Whisper:
     """A recogniser for one film. `ValueError` if faster-whisper is not installed, if the model cannot be loaded, or if it
     does not know the language"""
