@@ -28,6 +28,10 @@ async function main(file, executablePath = '/usr/bin/chromium') {
   await page.click('#shot-8 [data-do=merge]');
   await page.check('#shot-1 .approve');
   await page.fill('.summary', 'A summary by a person.');
+  const said = was.sentences.findIndex(({ text, start }) => text && start < was.shots[0].t1);  // of the first shot, if it has any
+  if (said >= 0) await page.fill(`[data-said="${said}"]`, 'Said by a person.');
+  await page.fill('#shot-1 .speech:not([data-said])', 'One more sentence.');
+  await page.locator('#shot-1 .speech:not([data-said])').blur();
   const marked = await page.locator('.mine').count();
   for (const [width, height] of [[1400, 1000], [400, 900]]) {
     await page.setViewportSize({ width, height });
@@ -41,6 +45,10 @@ async function main(file, executablePath = '/usr/bin/chromium') {
   assert.equal(download.suggestedFilename(), path.basename(file).replace(/\.html$/, '.json'));
   assert.equal(now.shots.length, n);  // one split, one merged
   assert.equal(now.summary, 'A summary by a person.');
+  if (said >= 0) assert.deepEqual(now.sentences[said], { ...was.sentences[said], text: 'Said by a person.' });
+  const { start, end, text, machine } = now.sentences.at(-1);
+  assert.deepEqual([start, end, text, machine], [now.shots[0].t0, now.shots[0].t1, 'One more sentence.', '']);
+  assert.equal(now.sentences.length, was.sentences.length + 1);
   assert.equal(now.shots[2].caption, 'Written by a person.');
   assert.equal(now.shots[3].caption, 'Typed');
   assert.equal(now.shots[1].end, Math.min(was.shots[1].end + 10, was.shots[2].end - 1));
@@ -52,7 +60,8 @@ async function main(file, executablePath = '/usr/bin/chromium') {
   assert.deepEqual([now.shots[7].start, now.shots[7].end], [was.shots[6].start, was.shots[7].end]);
   assert.equal(now.shots[0].approved, true);
   assert.deepEqual(now.shots[0].machine, was.shots[0].machine);
-  for (let i = 0; i < 6; i += 1) await page.click('#undo');
+  while (await page.isEnabled('#undo')) await page.click('#undo');
+  assert.equal(await page.locator('[data-said]').count(), was.sentences.filter(({ text, kind }) => text || kind === 'unclear').length);
   assert.equal(await page.locator('.card').count(), n);
   assert.equal(await page.textContent('#shot-1 .caption'), was.shots[0].caption);
   await page.click('#edit');

@@ -255,7 +255,7 @@ write_text(
 d.get(f'file://{out}/player.html')
 time.sleep(1)
 cues = js(
-    "return [...document.querySelector('video').textTracks[0].cues].map(c=>[c.startTime,c.endTime,c.getCueAsHTML().textContent])"
+    "return [...document.querySelector('video').textTracks[0].cues].map(c=>[c.startTime,c.endTime,c.getCueAsHTML().textContent.trimEnd()])"
 )
 check(
     "the browser's own player has every cue and its text",

@@ -127,7 +127,7 @@ def _check_sources(cfg):
     "`ValueError` unless shots and speech can come from where the settings say; before torch is imported"
     ways = dict(
         shots=('auto', 'adaptive', 'transnet', 'every:5s', 'a CSV file with start,end'),
-        speech=('auto', 'whisper', 'none', 'a subtitle file'),
+        speech=('auto', 'embedded', 'whisper', 'none', 'a subtitle file'),
     )
     for name, known in ways.items():
         value = getattr(cfg, name)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from fastcore.basics import store_attr
 
-from .asking import Asking, field_names, language_name
+from .asking import Asking, field_names, language_code, language_name
 from .convert import TASKS
 from .data_folder import video_folder
 from .errors import settings_of
@@ -488,11 +488,13 @@ class CaptionCfg:
         self,
         model: str = '',  # Preset, owner/name[@revision] on the hub, folder of a checkpoint, or a server: http://host:8000/v1#model; none: no captions; empty: smol if it can be had, else none
         shots: str = 'auto',  # auto: the best detector that is installed; adaptive: hard cuts; transnet: fades and dissolves too (an extra); every:5s: shots of equal length; or a CSV file with start,end
-        speech: str = 'auto',  # auto: subtitles of the same name beside the video; whisper; none; or an SRT or VTT file
+        speech: str = 'auto',  # auto: subtitles of the same name beside the video, else a track of text inside it; embedded: only that; whisper; none; or an SRT or VTT file
+        speech_language: str = '',  # Of what is said: a code or an English name, such as de or German; empty: it is found out
         whisper: str = 'base',  # For --speech whisper: size of the model, or its folder
         min_shot: float = 0.5,  # Seconds that a found shot has at least
         frames: int = 0,  # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
         side: int = 0,  # Longer side of the frames in pixels, for a model of transformers or a server; 0: as it was trained with here, else 448
+        subtitles: str = '',  # What srt and vtt hold: captions; speech: whole sentences at their own times; both; empty: as the storyboard has it, else captions
         format: str = 'html,json',  # What to write: html, json, srt, vtt, md, csv; txt (transcript), sheet (contact sheet); chapters (YouTube), ffmetadata; edl, fcpxml, otio (editing programs)
         prompt: str = None,  # Words that each shot is asked with, in place of our own
         summary_prompt: str = None,  # Words that the whole is asked with, in place of our own
@@ -529,6 +531,12 @@ class CaptionCfg:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         check_side(side)
         parse_shard(shard)
+        if subtitles not in ('', 'captions', 'speech', 'both'):
+            raise ValueError(f"subtitles {subtitles!r} is not known: use captions, speech or both")
+        try:
+            self.spoken_language = language_code(speech_language)
+        except ValueError as e:
+            raise ValueError(f"speech_{e}") from None
         server_settings(self)
         self._asking = _asking(self)
 

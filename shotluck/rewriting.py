@@ -30,6 +30,7 @@ def rewrite_results(
     path: str | Path,  # Corrected JSON or CSV of a storyboard
     formats: list,  # To write, beside those that were there
     folder: str | Path = None,  # For the results; None: where the file is
+    subtitles: str = '',  # What srt and vtt hold: captions, speech, both; empty: as before
 ) -> list:  # Paths of the files
     "Write every format of a storyboard again from its corrected file; `ValueError` in one line if that cannot be"
     path = Path(path)
@@ -37,6 +38,8 @@ def rewrite_results(
     board = load_corrected(path, video)
     if not board.video.is_file():
         raise ValueError(f"{path}: its video is wanted beside it, as {board.video.name}")
+    if subtitles:
+        board.meta = dict(board.meta, subtitles=subtitles)
     stays = folder is None or Path(folder).absolute() == path.parent.absolute()
     there = {format_of(unquoted(name)) for name in row.get('files', []) if (path.parent / unquoted(name)).is_file()}
     wanted = [*dict.fromkeys(['json', *formats, *sorted(there if stays else ())])]

@@ -15,6 +15,8 @@ from fastcore.basics import patch
 from .files import write_text
 from .jobs import run_supervised
 from .pages import encode_jpeg
+from .sentences import cut_speech, sentence_lines, shot_places, shot_where_it_begins
+from .sentences_corrected import keep_sentences, picture_times, sentence_json, settle_speech
 from .storyboard import CaptionedShot, Storyboard
 from .storyboard_annotations import changed_parts, is_summary_changed, machine_note, words_digest
 from .tables import table_rows
@@ -99,6 +101,41 @@ def _add_pictures(board, info):
         shot.t0, shot.t1 = edges[shot.start], edges[shot.end]
         shot.thumb = encode_jpeg(picture)
 
+# %% ../nbs/52_storyboard_edits.ipynb #52e-speech
+def _pictures(board):
+    "Seconds between which the video of a board shows pictures"
+    return picture_times([vars(shot) for shot in board.shots], board.times, board.info.duration)
+
+
+def _note_speech(shot, text, is_own):
+    "Put what is said into a shot, and note that it is written so; words of a program are noted as its own"
+    shot.speech, machine = text, shot.machine
+    digest = words_digest(text)
+    if machine is not None and machine.get('cut', machine.get('speech')) != digest:
+        own = {} if is_own else dict(speech=digest)
+        shot.machine = dict(machine, cut=digest, **own)
+
+
+def _settle(board, rows):
+    "Bring sentences and shots of a board together; `rows` are the sentences of its JSON, None if it has none"
+    shots = [vars(shot) for shot in board.shots]
+    settled = settle_speech(rows, shots, board.times, _pictures(board))
+    board.sentences = settled.sentences if isinstance(rows, list) else None
+    for shot, text, is_own in zip(board.shots, settled.speech, settled.is_own):
+        _note_speech(shot, text, is_own)
+
+
+def _read_spoken(value):
+    "What a storyboard's JSON knows of the speech, as far as it is as we write it"
+    spoken = {}
+    if isinstance(value, dict):
+        if isinstance(value.get('language'), str):
+            spoken['language'] = value['language'][:20]
+        sure = value.get('language_probability')
+        if type(sure) in (int, float) and 0 <= sure <= 1:
+            spoken['language_probability'] = sure
+    return spoken
+
 # %% ../nbs/52_storyboard_edits.ipynb #52e-load
 @patch(cls_method=True)
 def load(
@@ -136,8 +173,13 @@ def load(
     made = cls(found or Path(path).absolute().parent / (name or 'video'), shots, summary, info, meta, note, parts)
     made.machine = board['machine'] if isinstance(board.get('machine'), dict) else None
     made.approved = board.get('approved') is True
+    made.spoken = _read_spoken(board.get('spoken'))
     if found and pictures:
         _add_pictures(made, run_supervised(probe, found))
+    try:
+        _settle(made, board.get('sentences'))
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from None
     return made
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-save
@@ -176,8 +218,10 @@ def _table_shots(board, path):
             if not row[name].strip().isdecimal():
                 raise ValueError(f"{path}, row {line}: {name} must be a frame, got {row[name][:40]!r}")
             limits.append(int(row[name]))
-        words = {name: plain_cell(row.get(name, '')).strip() for name in ('caption', 'speech')}
         known = by_limits.get(tuple(limits)) or by_number.get(row.get('shot', '').strip())
+        words = dict(caption=plain_cell(row['caption']).strip(), speech=known.speech if known else '')
+        if 'speech' in row:
+            words['speech'] = plain_cell(row['speech']).strip()
         try:
             shot = _read_shot(dict(words, start=limits[0], end=limits[1]), len(shots) + 1, board.info, {})
         except ValueError as e:
@@ -202,11 +246,13 @@ def load_corrected(
     if not beside.is_file():
         raise ValueError(f"{path}: the storyboard's JSON is wanted beside it, as {beside.name}")
     board = Storyboard.load(beside, video, pictures=False)
+    sentences = [sentence_json(sentence) for sentence in board.track]
     board.shots = _table_shots(board, path)
     if not board.shots:
         raise ValueError(f"{path}: it has no shots")
     if board.video.is_file():
         _add_pictures(board, run_supervised(probe, board.video))
+    _settle(board, sentences)
     return board
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-keep
@@ -228,7 +274,30 @@ def has_corrections(
     board: Storyboard,  # That was read
 ) -> bool:
     "Did a person write or approve anything in it?"
-    return has_persons_summary(board) or any(persons_parts(shot) for shot in board.shots)
+    if has_persons_summary(board) or any(persons_parts(shot) for shot in board.shots):
+        return True
+    return any(sentence.is_changed for sentence in board.track)
+
+
+def _persons_sentences(board):
+    "The sentences of a board that a person wrote, or that begin in a shot which a person approved"
+    own = []
+    for sentence in board.track:
+        shot = board.shots[shot_where_it_begins(sentence, board.times)]
+        if sentence.is_changed or (shot.approved and sentence.text):
+            own.append(sentence)
+    return own
+
+
+def _keep_speech(board, own):
+    "Put a person's sentences into a new board, and cut the shots that they touch again"
+    board.sentences = keep_sentences(board.track, own)
+    touched = set(shot_places(sentence_lines(own) + own, board.times, _pictures(board)))
+    for number, text in enumerate(cut_speech(board.sentences, board.times, _pictures(board))):
+        shot = board.shots[number]
+        if number in touched and text != shot.speech:
+            shot.machine = machine_note(vars(shot)) if shot.machine is None else shot.machine
+            _note_speech(shot, text, True)
 
 
 def keep_corrections(
@@ -244,16 +313,21 @@ def keep_corrections(
         if not parts:
             continue
         if new is None:
-            homeless.append(shot)
+            if parts != ['speech']:  # sentences find their place without a shot
+                homeless.append(shot)
             continue
         new.machine = machine_note(vars(new))
         if 'limits' in parts:
             new.machine['limits'] = shot.machine.get('limits')
         new.approved = shot.approved
         for part in parts:
-            if part != 'limits':
+            if part not in ('limits', 'speech'):
                 setattr(new, part, getattr(shot, part))
         kept.append(f"shot {new.i} ({', '.join(parts)})")
+    if own := _persons_sentences(old):
+        _keep_speech(board, own)
+        if not kept:
+            kept.append(f'{len(own)} sentence{"s" * (len(own) > 1)}')
     if has_persons_summary(old):
         board.machine = dict(summary=words_digest(board.summary))
         board.summary, board.approved = old.summary, old.approved

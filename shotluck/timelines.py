@@ -190,20 +190,22 @@ def to_ffmetadata(self: Storyboard) -> str:
 # %% ../nbs/52_timelines.ipynb #52t-txt
 @patch
 def to_txt(self: Storyboard) -> str:
-    "Captions and speech as plain text, a paragraph for each shot"
+    "Captions, and whole sentences with their own times beside the shot where they begin, as plain text"
     blocks = [self.name]
     if self.note:
         blocks.append(f'({_line(self.note)})')
     if self.summary:
         blocks.append(textwrap.fill(_line(self.summary), 100))
-    for shot in self.shots:
+    for shot, said in zip(self.shots, self.said()):
         block = [
             f'{timecode(shot.t0, full=False)} – {timecode(shot.t1, full=False)}',
             textwrap.fill(_line(shot.caption), 100),
         ]
         block += [f'{name}: {_line(text)}' for name, text in shot.fields.items() if text]
-        if shot.speech:
-            block.append(textwrap.fill(f'“{_line(shot.speech)}”', 100))
+        for _, sentence in said:
+            text = f'“{_line(sentence.text)}”' if sentence.text else f'[{sentence.mark}]'
+            times = f'{timecode(sentence.start, full=False)} – {timecode(sentence.end, full=False)}'
+            block.append(textwrap.fill(f'{times}  {text}', 100, subsequent_indent='    '))
         blocks.append('\n'.join(block))
     return '\n\n'.join(blocks) + "\n"
 
