@@ -25,22 +25,16 @@ from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
 from .progress import tqdm
-from .results import LOG, Results, content_mark, quoted, result_names, trusted_rows
-from .rewriting import corrections_before, own_limits, rewrite_results, take_over
-from .shots import Shot, find_shots, named_detector
-from .speech import load_subtitles, speech_of, transcribe, whisper
-from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
-from .story import max_shots_per_prompt, questions, remaining_context
-from .storyboard import CaptionedShot, Storyboard, display_name, is_own_output, timecode
-from .tables import shard_of
-from .transitions import SoftTransitions, soft_words
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .sentences_corrected import read_sentences
-from .shots import Shot, find_shots
+from .shots import Shot, find_shots, named_detector
+from .speech import load_subtitles
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode
+from .tables import shard_of
+from .transitions import SoftTransitions, soft_words
 from .video import probe
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 
