@@ -73,7 +73,7 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
         'the model, and what of it is trained': (
             'model llm lora_r lora_alpha lora_targets tower_lr tower_layers projector_lr'
         ),
-        'what the model is shown': 'prompt markers frames pool context',
+        'what the model is shown': 'prompt markers frames side pool context',
         'how long and how fast': (
             'epochs min_steps max_steps batch accumulate lr warmup schedule weight_decay max_grad_norm optim loss_over'
             ' any_length seed'
@@ -88,9 +88,9 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
     evaluate={
         'what is asked, and of whom': 'model data videos split match tasks limit out',
         'what is taken away, and what is set beside it': 'control controls baselines two_stage',
-        'how it is asked': 'prompt markers frames max_tokens batch',
+        'how it is asked': 'prompt markers frames side max_tokens batch',
         'how it is scored': 'draws seed judge judge_questions judge_controls',
-        _MACHINE: 'device dtype workers cache_dir',
+        _MACHINE: 'shard device dtype workers cache_dir',
         **_SERVER,
     },
     score={
@@ -102,14 +102,14 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
         'what to show': 'published out',
     },
     caption={
-        'where shots and speech come from': 'shots min_shot speech whisper',
-        'what to write': 'out format again',
-        'the model, and what it is shown': 'model frames batch',
+        'where shots and speech come from': 'shots min_shot speech speech_language whisper',
+        'what to write': 'out format subtitles again',
+        'the model, and what it is shown': 'model frames side batch',
         'what is asked, in place of our own words': ('prompt summary_prompt language fields max_tokens'),
-        _MACHINE: 'device dtype',
+        _MACHINE: 'shard device dtype',
         **_SERVER,
     },
-    describe={'what a record is': 'pool frames text answer', _MACHINE: 'batch gpus dtype'},
+    describe={'what a record is': 'pool frames side text answer', _MACHINE: 'batch gpus dtype'},
 )
 
 
