@@ -29,6 +29,14 @@ async function look(browser, file, [width, height], colorScheme, picture) {
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   wrong.push(...violations.map((v) => `axe ${v.id}: ${v.help} (${v.nodes.length}, such as ${v.nodes[0].html.slice(0, 160)})`));
   await page.screenshot({ path: picture, fullPage: true });
+  const play = page.locator('button.frame:enabled');
+  if (width === 1400 && colorScheme === 'light' && await play.count()) {  // the player says what the shot shows
+    await play.first().click();
+    await page.waitForSelector('dialog[open]', { timeout: 30000 }).catch(() => wrong.push('the player does not open'));
+    const [said, caption] = [await page.textContent('dialog p'), await page.textContent('.card .caption')];
+    if (!said.includes(caption)) wrong.push(`the player says ${said}`);
+    await page.keyboard.press('Escape');
+  }
   if (width === 1400 && colorScheme === 'dark') {  // a dark page prints on white
     const pdf = picture.replace(/-\d+-\w+\.png$/, '.pdf');
     await page.emulateMedia({ media: 'print', colorScheme });
