@@ -26,6 +26,7 @@ from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
+from .pages import names_only
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .sentences_corrected import read_sentences
@@ -276,7 +277,7 @@ def caption_video(
         summary or '',
         info,
         _how_made(captioner, cfg, shots_from, said),
-        ' '.join(filter(None, notes)),
+        names_only(' '.join(filter(None, notes))),
         _part_summaries(records, texts),
         None if said.sentences is None else read_sentences(said.sentences, None),
         said.spoken,

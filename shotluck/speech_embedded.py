@@ -20,7 +20,15 @@ from .video import probe
 
 # %% ../nbs/50_speech_embedded.ipynb #50e-track
 _TEXT = ('subrip', 'srt', 'ass', 'ssa', 'mov_text', 'webvtt', 'text')
-_PICTURES = dict(hdmv_pgs_subtitle='Blu-ray', pgssub='Blu-ray', dvd_subtitle='DVD', dvdsub='DVD', dvb_subtitle='DVB', dvbsub='DVB', xsub='DivX')
+_PICTURES = dict(
+    hdmv_pgs_subtitle='Blu-ray',
+    pgssub='Blu-ray',
+    dvd_subtitle='DVD',
+    dvdsub='DVD',
+    dvb_subtitle='DVB',
+    dvbsub='DVB',
+    xsub='DivX',
+)
 _SIDE = Disposition.comment | Disposition.lyrics | Disposition.karaoke | Disposition.descriptions | Disposition.metadata
 
 
@@ -52,13 +60,16 @@ def _track(stream):
 
 # %% ../nbs/50_speech_embedded.ipynb #50e-choose
 # Three letters of ISO 639-2, as containers have them, and the two that people write, where these do not begin alike
-_CODES = dict(pair.split('=') for pair in '''
+_CODES = dict(
+    pair.split('=')
+    for pair in '''
 ger=de deu=de spa=es chi=zh zho=zh dut=nl nld=nl cze=cs ces=cs gre=el ell=el jpn=ja swe=sv por=pt pol=pl tur=tr
 per=fa fas=fa ice=is isl=is baq=eu eus=eu wel=cy cym=cy arm=hy hye=hy est=et gle=ga mac=mk mkd=mk may=ms msa=ms
 bur=my mya=my rum=ro ron=ro slo=sk slk=sk alb=sq sqi=sq tib=bo bod=bo geo=ka kat=ka ind=id kor=ko heb=he ukr=uk
 hun=hu bul=bg lit=lt lav=lv slv=sl hrv=hr srp=sr bos=bs mlt=mt kan=kn mal=ml mar=mr kaz=kk swa=sw fil=tl tgl=tl
 yue=yue ben=bn mon=mn lao=lo khm=km mri=mi mao=mi
-'''.split())
+'''.split()
+)
 
 
 def short_language(
