@@ -25,6 +25,7 @@ from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
 from .progress import tqdm
+from .pages import names_only
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .sentences_corrected import read_sentences
@@ -287,7 +288,7 @@ def caption_video(
         summary or '',
         info,
         _how_made(captioner, cfg, shots_from, said, soft),
-        ' '.join(filter(None, notes)),
+        names_only(' '.join(filter(None, notes))),
         _part_summaries(records, texts),
         None if said.sentences is None else read_sentences(said.sentences, None),
         said.spoken,

@@ -30,6 +30,7 @@ from .hub import locate
 from .judge import Judged, judge_captions
 from .looks import LookBank
 from .model import is_address, load_captioner
+from .pages import names_only
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
 from .repetition import repetition
@@ -375,7 +376,7 @@ def evaluate(
         records,
         cfg.video_dir,
         {**CONTROLS, **BASELINES},
-        title=f'{cfg.model} on {cfg.split}',
+        title=names_only(f'{cfg.model} on {cfg.split}'),
         failed=rows.failed,
         notes=notes,
         draws=cfg.draws,

@@ -17,7 +17,7 @@ import numpy as np
 
 from .files import LEDGER, atomic_write, path_inside, write_text
 from .jobs import parallel_map
-from .pages import data_uri, encode_jpeg, render_page
+from .pages import data_uri, encode_jpeg, names_only, render_page
 from .text import plain_cell, safe_cell
 from .video import read_pictures
 
@@ -60,7 +60,7 @@ def _count_ledger(path):  # ({(split, task): {status: rows}}, [(status, kind, ro
             if row['status'] != 'ok':
                 kind = row['status'], _kind_of_reason(row)
                 kinds[kind] += 1
-                first.setdefault(kind, (row['video'], row['reason']))
+                first.setdefault(kind, (row['video'], names_only(row['reason'])))
     return status, [(*kind, count, *first[kind]) for kind, count in kinds.most_common(200)]
 
 # %% ../nbs/11_ledger.ipynb #11-ledger-_iter_records

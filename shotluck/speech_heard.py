@@ -40,27 +40,6 @@ def uncovered(
     return [(a, b) for a, b in parts if b - a >= least]
 
 
-def quiet_parts(
-    samples: np.ndarray,  # float32 [N], at 16 kHz
-    heard: list,  # [(from, to), …] where there are voices, seconds
-) -> list:  # [(from, to, sound or silence), …], seconds
-    "Where nobody speaks for some time: silence, or music and noise"
-    spoken = [(start - _BREATH, end + _BREATH) for start, end in heard]
-    marks = []
-    for start, end in uncovered((0, len(samples) / _RATE), spoken, _GAP):
-        part = samples[round(start * _RATE) : round(end * _RATE)]
-        loud = float(np.sqrt(np.mean(np.square(part, dtype=np.float64))))
-        marks.append((start, end, SILENCE if loud < _QUIET else SOUND))
-    return marks
-
-# %% ../nbs/50_speech_heard.ipynb #50h-transcribe
-class Transcript(NamedTuple):
-    "What was heard in a video, seconds of the video"
-
-    words: list  # [(from, to, word), …] or [(from, to, word, probability), …]
-    marks: list  # [(from, to, unclear, sound or silence), …]: where there are no words
-
-
 def _merged(marks):
     "Marks of one kind that touch become one"
     joined = []
@@ -70,6 +49,29 @@ def _merged(marks):
         else:
             joined.append((start, end, kind))
     return joined
+
+
+def quiet_parts(
+    samples: np.ndarray,  # float32 [N], at 16 kHz
+    heard: list,  # [(from, to), …] where there are voices, seconds
+) -> list:  # [(from, to, sound or silence), …], seconds
+    "Where nobody speaks for some time: silence, or music and noise"
+    spoken = [(start - _BREATH, end + _BREATH) for start, end in heard]
+    marks = []
+    for start, end in uncovered((0, len(samples) / _RATE), spoken, _GAP):
+        edges = [start, *np.arange(start + 1, end - 1).tolist(), end]  # blocks of a second, the last longer
+        for a, b in zip(edges, edges[1:]):
+            part = samples[round(a * _RATE) : round(b * _RATE)]
+            loud = float(np.sqrt(np.mean(np.square(part, dtype=np.float64))))
+            marks.append((a, b, SILENCE if loud < _QUIET else SOUND))
+    return [mark for mark in _merged(marks) if mark[1] - mark[0] >= _GAP]
+
+# %% ../nbs/50_speech_heard.ipynb #50h-transcribe
+class Transcript(NamedTuple):
+    "What was heard in a video, seconds of the video"
+
+    words: list  # [(from, to, word), …] or [(from, to, word, probability), …]
+    marks: list  # [(from, to, unclear, sound or silence), …]: where there are no words
 
 
 def transcribe(

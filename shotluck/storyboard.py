@@ -198,7 +198,8 @@ def _subtitle_cues(board, what):
     if what != 'speech':
         for shot in board.shots:
             text = _line(shot.caption)
-            cues.append((shot.t0, shot.t1, [f'[{text}]' if what == 'both' else text], True))
+            if what == 'captions' or text != '…':  # beside speech, nothing is said of no caption
+                cues.append((shot.t0, shot.t1, [f'[{text}]' if what == 'both' else text], True))
         if cues and board.note:  # who reads only subtitles must see the note, too
             cues[0][2].insert(0, f'[{_line(board.note)}]')
     if what != 'captions':

@@ -106,9 +106,9 @@ def _heard(path, times, pictures, cfg, transcriber, watch):
     name = _named(cfg.whisper)
     note = ''
     if unclear > max(2, clear):
-        why = 'it knows only English; ' if is_only else ''
+        known = ', which knows only English' if is_only else ''
         note = (
-            f'Most of the speech was not understood by the Whisper model {name}: {why}'
+            f'Most of the speech was not understood by the Whisper model "{name}"{known}: '
             '--whisper names another model, --speech_language the language.'
         )
     spoken, about = {}, {}
