@@ -24,8 +24,8 @@ from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
-from .progress import tqdm
 from .pages import names_only
+from .progress import tqdm
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .sentences_corrected import read_sentences
