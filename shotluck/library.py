@@ -190,7 +190,7 @@ def library_rows(
 def render_library(
     folder: str | Path,  # With results
     rows: list,  # As `library_rows` gives them
-    **served,  # What the page needs where a server adds to it; nothing: it is a file
+    served: dict = None,  # What the page needs where a server adds to it; None: it is a file
 ) -> str:
     "The page of a library"
     rows = sorted(rows, key=lambda row: row[2].name.lower())
@@ -203,7 +203,7 @@ def render_library(
         failed=sum(bool(entry.reason) for entry in entries),
         edited=sum(entry.edited for entry in entries),
         data=[dict(entry._replace(still='')._asdict(), file=file, stamp=stamp) for file, stamp, entry in rows],
-        served=served,
+        served=served or {},
     )
 
 

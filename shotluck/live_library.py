@@ -25,6 +25,7 @@ from .results import LOG, is_as_written, result_names, trusted_rows, unquoted
 from .rewriting import rewrite_results, source_of
 from .split import folder_videos, is_video_name
 from .storyboard import Storyboard, display_name
+from .storyboard_annotations import is_summary_changed
 from .text import from_json
 
 # %% ../nbs/55_live_library.ipynb #55l-inside
@@ -256,6 +257,13 @@ class LiveLibrary:
     def still(self, path: Path) -> bytes:
         "The still of a storyboard"
         return page_still(path.with_suffix('.html'))
+
+    def board(self, path: Path) -> dict:
+        "A storyboard, its state, and what a person wrote of each shot and of the summary"
+        board = _loaded(path)
+        changed = [shot.changed() for shot in board.shots]
+        summary = is_summary_changed(vars(board))
+        return dict(board=board.to_dict(), state=edits_digest(board), changed=changed, summary=summary)
 
     def settle(self) -> list:  # Lines for the user
         "Let results go with their videos"
