@@ -274,12 +274,31 @@ class LiveLibrary:
     def new_videos(self) -> list:  # Paths
         "The videos that have no results"
         captioned = {self.folder / os.path.dirname(name) / known.name for name, (_, known) in self.known.items()}
+        captioned |= self.logged_videos()
+        return [video for video in folder_videos(self.folder) if video not in captioned]
+
+    def logged_videos(self) -> set:  # of paths
+        "The videos whose results are there, as the logs say; they may lie elsewhere, or be gone"
+        found = set()
         for log in self.folder.rglob(LOG):
             last = {row.get('id'): row for row in Journal.peek(log)}
             for row in trusted_rows(last.values()):
                 if row.get('whole', True) and any((log.parent / unquoted(name)).is_file() for name in row['files']):
-                    captioned.add(Path(os.path.normpath(log.parent / unquoted(row['path']))))
-        return [video for video in folder_videos(self.folder) if video not in captioned]
+                    found.add(Path(os.path.normpath(log.parent / unquoted(row['path']))))
+        return found
+
+    def outside(self) -> str:  # For the user; '' if all are inside
+        "Which videos cannot be played since they are not in the folder, and what folder has them"
+        top = self.folder.resolve()
+        videos = [video.resolve() for video in self.logged_videos() if video.is_file()]
+        n_outside = sum(not video.is_relative_to(top) for video in videos)
+        if not n_outside:
+            return ''
+        above = os.path.commonpath([top, *videos])
+        plural = 's are' if n_outside > 1 else ' is'
+        return (
+            f'{n_outside} video{plural} not in {self.folder} and cannot be played here: serve {above} to play them too'
+        )
 
     def save(
         self,

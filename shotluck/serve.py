@@ -251,7 +251,7 @@ def index_page(self: Site) -> Response:
     "The page of the library"
     rows = self.look()
     settings = {name: getattr(self.cfg, name) for name in CHOICES}
-    served = dict(settings=settings, formats=FORMATS, folder=display_name(self.folder.absolute()), state=self.state())
+    served = dict(settings=settings, formats=FORMATS, largest=self.largest, state=self.state())
     return HTMLResponse(render_library(self.folder, rows, served))
 
 
@@ -563,7 +563,7 @@ def serve(
         raise ValueError(f"{folder}: no such folder")
     sock = listen(port)
     site = Site(folder, cfg or CaptionCfg(quiet=True), largest)
-    for line in site.library.settle():
+    for line in filter(None, [*site.library.settle(), site.library.outside()]):
         print(line)
     port = sock.getsockname()[1]
     token = secrets.token_urlsafe(24)
