@@ -12,7 +12,7 @@ fs.mkdirSync(pictures, { recursive: true });
 
 function serve(folder) {
   const options = ['-c', 'import sys; from shotluck.cli import serve; sys.argv[0] = "shotluck-serve"; serve()', folder,
-    '--model', 'nano', '--shots', 'every:4s', '--speech', 'none', '--format', 'html,json,srt', '--no_browser', '--device', 'cpu'];
+    '--model', 'nano', '--shots', 'every:10s', '--speech', 'none', '--format', 'html,json,srt', '--no_browser', '--device', 'cpu'];
   const server = spawn('python', options, { cwd: os.tmpdir(), env: { ...process.env, PYTHONPATH: [root, process.env.PYTHONPATH].filter(Boolean).join(':') } });
   let said = '';
   const address = new Promise((found, failed) => {
@@ -82,7 +82,7 @@ async function main(executablePath = process.argv[3] ?? '/usr/bin/chromium') {
   await page.click('article:has-text("meadow") [data-again]');
   await page.click('#queue button:text-is("Stop")', { timeout: 60000 });
   await page.waitForSelector('#queue span:text("stopped")', { timeout: 60000 });
-  await page.fill('#shots', 'every:4s');
+  await page.fill('#shots', 'every:10s');
   await checked(page, 'stopped');
 
   // search leads to the shot

@@ -406,6 +406,16 @@ async def put_in_queue(self: Site, request):
 
 
 @patch
+async def go_on(self: Site, request):
+    "POST: a video that was stopped, or that failed, is tried again with the settings that it had"
+    job = self.queue.jobs.get(request.path_params['id'])
+    if job is None:
+        return refuse(ValueError("that video is not in the queue any more"))
+    self.queue.add(job.video, job.cfg)
+    return JSONResponse({})
+
+
+@patch
 async def stop(self: Site, request):
     "POST: stop a video, or take it out of the queue"
     self.queue.stop(request.path_params['id'])
@@ -494,7 +504,7 @@ async def upload(self: Site, request):
         path = e.args[0]
     except (ValueError, OSError) as e:
         reason = re.sub(r'^.*\.part-[0-9-]+-', '', one_line_reason(e))
-        return refuse(type(e)(reason) if isinstance(e, ValueError) else e)
+        return refuse(ValueError(reason) if isinstance(e, ValueError) else e)
     finally:
         self.uploading.discard(path)
     await run_sync(self.look)
@@ -512,6 +522,7 @@ def app(
         Route('/.shotluck/events', self.events),
         Route('/.shotluck/queue', self.put_in_queue, methods=['POST']),
         Route('/.shotluck/stop/{id:int}', self.stop, methods=['POST']),
+        Route('/.shotluck/again/{id:int}', self.go_on, methods=['POST']),
         Route('/.shotluck/upload/{name:path}', self.upload, methods=['POST']),
         Route('/.shotluck/board/{path:path}', self.board, methods=['GET', 'POST']),
         Route('/.shotluck/still/{path:path}', self.still),
