@@ -46,7 +46,8 @@ async function main(executablePath = process.argv[3] ?? '/usr/bin/chromium') {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'library-'));
   fs.copyFileSync(path.join(film, 'bbb_meadow.mp4'), path.join(folder, 'meadow.mp4'));
   const { address, end } = serve(folder), opened = await address, origin = new URL(opened).origin;
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }), context = await browser.newContext({ bypassCSP: false });
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }), context = await browser.newContext();
+  context.setDefaultTimeout(120000);
   const page = await context.newPage(), errors = [];
   const watch = (tab) => { tab.on('pageerror', (error) => errors.push(String(error)));
     tab.on('console', (message) => ['error', 'warning'].includes(message.type()) && !/409/.test(message.text()) && errors.push(message.text())); };
@@ -158,4 +159,4 @@ async function main(executablePath = process.argv[3] ?? '/usr/bin/chromium') {
   await browser.close();
 }
 
-main().catch((error) => { console.error(error.message); process.exit(1); });
+main().catch((error) => { console.error(error.stack); process.exit(1); });
