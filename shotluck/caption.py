@@ -18,6 +18,7 @@ from pathlib import Path
 from . import __version__
 from .answers import KeyFrames, answer_records
 from .asking import USUAL, Asking, read_answer
+from .belonging import settle
 from .captioner import Captioner
 from .configs import CaptionCfg, EvaluateCfg
 from .errors import one_line_reason, settings_of
@@ -233,6 +234,7 @@ def caption_video(
     transcriber=None,  # Hears speech in the place of faster-whisper, as `transcribe` takes it
     done: Journal = None,  # What is found out, also by an earlier run that was interrupted; None: nothing is kept
     name: str = None,  # Label on the progress bar; None: the file's name
+    bars=None,  # Makes a progress bar, as `tqdm` does; None: that
 ) -> Storyboard:
     "Caption a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector"
     cfg = cfg or CaptionCfg()
@@ -243,7 +245,7 @@ def caption_video(
     info = run_supervised(probe, path)
     before = path.stat()
     label = name or display_name(path)
-    bar = partial(tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
+    bar = partial(bars or tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
     shots_from, avoid, soft = 'given', [], ''
     if not shots:
@@ -359,6 +361,7 @@ def caption_file(
     name: str = None,  # Label on the progress bar; None: the file's name
     result: str = '',  # Name of the results' files, without an ending; '': the video's
     made=None,  # As for `result_key`
+    bars=None,  # As for `caption_video`
 ) -> tuple:  # (files, True if they were there already)
     "Caption one video and write the results, or find that this was done"
     results = results_of(video, folder, cfg, result, made)
@@ -371,7 +374,7 @@ def caption_file(
         journal = journal.with_name(f'.shotluck-{hash_ids([results.key, *map(str, shots)])}.journal')
     with Journal(journal) as done:
         captioner, why_none = load()
-        board = caption_video(results.video, captioner, cfg, shots, note=why_none, done=done, name=name)
+        board = caption_video(results.video, captioner, cfg, shots, note=why_none, done=done, name=name, bars=bars)
         if old and (said := take_over(board, old, results)):
             tqdm.write(f'{display_name(video)}: {said}')
         paths = results.write(lambda form: board.render(form, results.src))
@@ -439,6 +442,9 @@ def caption_files(
     videos = [video for video in videos if in_shard(f'{video.parent.name}/{video.name}')]
     corrected = [path for path in corrected if in_shard(f'{path.parent.name}/{path.name}')]
     written, failed, skipped = {}, {}, []
+    folders = [path for path in map(Path, paths) if path.is_dir()]
+    for line in settle({video: (out or video.parent, names[video]) for video in videos}, folders):
+        tqdm.write(line)
     for path in corrected:
         with _noting_failure(path, failed):
             written[path] = rewrite_results(path, cfg.formats, out, cfg.subtitles)

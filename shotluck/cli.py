@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', 'finetune_main', 'evaluate_main', 'caption_main',
-           'describe_main', 'doctor_main', 'function_of', 'parser_of', 'run', 'download', 'split', 'convert',
-           'finetune', 'evaluate', 'score', 'compare', 'caption', 'describe', 'doctor', 'demo', 'main']
+           'serve_main', 'describe_main', 'doctor_main', 'function_of', 'parser_of', 'run', 'download', 'split',
+           'convert', 'finetune', 'evaluate', 'score', 'compare', 'caption', 'serve', 'describe', 'doctor', 'demo',
+           'main']
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
@@ -17,6 +18,7 @@ import threading
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 # %% ../nbs/91_cli.ipynb #91-cli-starting
@@ -164,6 +166,28 @@ def caption_main(
 def _shown(path):
     return os.fsencode(path).decode('utf-8', 'replace')
 
+# %% ../nbs/91_cli.ipynb #91-cli-serve
+@command
+@delegates(CaptionCfg)
+def serve_main(
+    folder: Param('Videos and storyboards', str),
+    port: int = 0,  # Of this machine; 0: 8765, or any that is free
+    largest: float = 20,  # GB that a video dropped on the page may have
+    no_browser: bool = False,  # Only print the address?
+    **kwargs,
+):
+    "Open a folder as a library in a browser: drop videos, caption, play, search and correct them"
+    cfg = CaptionCfg(**kwargs | dict(quiet=True))
+    _check_sources(cfg)
+    if not os.path.isdir(folder):
+        raise ValueError(f"{folder}: no such folder")
+    for name in ('starlette', 'uvicorn'):
+        if find_spec(name) is None:
+            raise ValueError(f"serving a folder needs {name}: pip install 'shotluck[web]'")
+    with starting():
+        import shotluck.serve as stage
+    print(stage.serve(folder, cfg, port, largest, no_browser))
+
 # %% ../nbs/91_cli.ipynb #91-cli-describe
 @command
 def describe_main(
@@ -205,6 +229,7 @@ COMMANDS = dict(
     score=('report', 'score_main'),
     compare=('comparison', 'compare_main'),
     caption=('cli', 'caption_main'),
+    serve=('cli', 'serve_main'),
     describe=('cli', 'describe_main'),
     doctor=('cli', 'doctor_main'),
     demo=('demo', 'main'),
@@ -316,6 +341,11 @@ def compare():
 def caption():
     "shotluck-caption"
     return run('caption')
+
+
+def serve():
+    "shotluck-serve"
+    return run('serve')
 
 
 def describe():

@@ -47,6 +47,7 @@ EXTRAS = dict(  # what each adds
     asr='speech is heard (--speech whisper)',
     transnet='shots are found by TransNet V2, fades and dissolves too',
     edit='timelines for editing programs (--format otio)',
+    web='a folder as a library in a browser (shotluck serve)',
     youtube='videos from YouTube (--source youtube)',
     train='DeepSpeed and TensorBoard',
     flash='flash-attn, faster on a GPU',

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['LOG', 'ENDINGS', 'NAMING_VIDEO', 'quoted', 'format_of', 'unquoted', 'trusted_rows', 'result_names', 'content_mark',
-           'Results', 'made_with']
+           'Results', 'ending_of', 'is_as_written', 'made_with']
 
 # %% ../nbs/52_results.ipynb #52-results-imports
 import os
+import shutil
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -63,14 +65,15 @@ def _is_trusted(row):
     files = row.get('files')
     if not isinstance(files, list) or not all(map(_is_plain_name, files)):
         return False
-    return all(isinstance(row.get(name, ''), str) for name in ('key', 'video', 'path'))
+    are_texts = all(isinstance(row.get(name, ''), str) for name in ('key', 'video', 'path'))
+    return are_texts and isinstance(row.get('digests', {}), dict)
 
 
 def trusted_rows(
     rows: list,  # Of a log, which may come from a stranger
-) -> list:  # Each with files, key and video
+) -> list:  # Each with files, key, video, path and digests
     "The rows that are as we write them"
-    return [dict(key='', video='') | row for row in rows if _is_trusted(row)]
+    return [dict(key='', video='', path='', digests={}) | row for row in rows if _is_trusted(row)]
 
 # %% ../nbs/52_results.ipynb #07-016-result_names
 def result_names(
@@ -128,6 +131,11 @@ class Results:
         # where the page finds the video
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quoted(self.src)
+
+    @property
+    def row_id(self) -> str:
+        "What identifies our row of the log"
+        return f'{self.key} {self.path}'
 
     def unwritable(
         self,
@@ -187,6 +195,30 @@ def is_free(
     return self.is_mine(row) or (row.get('whole', True) and not path.exists())
 
 # %% ../nbs/52_results.ipynb #52-results-free_names
+def ending_of(
+    form: str,  # A format
+) -> str:
+    "What the names of its files end with"
+    return f'.{ENDINGS.get(form, form)}'
+
+
+@patch
+def free_stem(
+    self: Results,
+    endings: list,  # Of the files that will have the name
+    is_free,  # Called with a path, says whether it may be written
+) -> str:
+    "A name of results, without an ending, under which all of them are free"
+    for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
+        if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
+            stem = f'{stem[:50]}-{hash_ids([stem])}'
+        if all(is_free(self.folder / f'{stem}{ending}') for ending in endings):
+            return stem
+    raise ValueError(
+        f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out"
+    )
+
+
 @patch
 def free_names(
     self: Results,
@@ -194,17 +226,20 @@ def free_names(
 ) -> list:
     "Paths of the results, one for each format, all of one name and free to be written"
     owners = self.owners(log)
-    for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
-        if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
-            stem = f'{stem[:50]}-{hash_ids([stem])}'
-        paths = [self.folder / f'{stem}.{ENDINGS.get(form, form)}' for form in self.formats]
-        if all(self.is_free(path, owners) for path in paths):
-            return paths
-    raise ValueError(
-        f"{self.folder}: there are too many results of the name {self.name[:80]}; name another folder with --out"
-    )
+    endings = list(map(ending_of, self.formats))
+    stem = self.free_stem(endings, lambda path: self.is_free(path, owners))
+    return [self.folder / f'{stem}{ending}' for ending in endings]
 
 # %% ../nbs/52_results.ipynb #52-results-note
+def _enter(log, row):
+    "Put a row into a log, and its files out of every other row"
+    names = set(row['files'])
+    for other in trusted_rows(log.rows.values()):
+        if other['id'] != row['id'] and names & set(other['files']):
+            log.add(dict(other, files=[name for name in other['files'] if name not in names]))
+    log.add(row)
+
+
 @patch
 def note(
     self: Results,
@@ -213,14 +248,22 @@ def note(
     whole: bool,  # Are they all written?
 ):
     "Put files into the row of this video, beside those that are in it already, and out of every other row"
-    row_id = f'{self.key} {self.path}'
+    row_id = self.row_id
     names = {quoted(path.name) for path in paths}
-    for row in trusted_rows(log.rows.values()):
-        if row['id'] != row_id and names & set(row['files']):
-            log.add(dict(row, files=[name for name in row['files'] if name not in names]))
-    before = log[row_id]['files'] if row_id in log else []
-    files = sorted({*before, *names})
-    log.add(dict(id=row_id, key=self.key, video=self.mark, path=self.path, files=files, whole=whole))
+    before = log[row_id] if row_id in log else dict(files=[])
+    digests = before.get('digests', {})
+    if whole:
+        digests = digests | {quoted(path.name): content_fingerprint(path) for path in paths if path.is_file()}
+    row = dict(id=row_id, key=self.key, video=self.mark, path=self.path, whole=whole, digests=digests)
+    _enter(log, dict(row, files=sorted({*before['files'], *names})))
+
+# %% ../nbs/52_results.ipynb #52-results-edited
+def is_as_written(
+    file: str | Path,  # A file of results, there or not
+    row: dict,  # The log's row that names it
+) -> bool:
+    "Is a file as we wrote it? No if somebody edited it, or if an older log does not know"
+    return Path(file).is_file() and row['digests'].get(quoted(Path(file).name)) == content_fingerprint(file)
 
 # %% ../nbs/52_results.ipynb #52-results-write
 @patch
@@ -258,25 +301,59 @@ def there(
     return have if set(self.formats) <= set(have) else {}
 
 # %% ../nbs/52_results.ipynb #52-results-adopt
+def _show_place(page, old, new):
+    "Let a file that says where the video is, quoted as in the log, say it anew"
+    text = page.read_text(encoding='utf-8')
+    write_text(page, text.replace(f'"{old}"', f'"{new}"'))
+
+
+@patch
+def renamed(
+    self: Results,
+    log: Journal,  # From `log`
+    names: list,  # Of files in `folder`
+    row: dict,  # The log's row that names them
+    folder: Path,  # Where they are
+) -> dict:  # Path of each file -> its path as this video's
+    "Names for results that were made when the video lay elsewhere or had another name; nobody's file has them"
+    owners = self.owners(log)
+
+    def is_free(path):
+        return not path.exists() and owners.get(quoted(path.name), {}).get('whole', True)
+
+    old_stem = os.path.splitext(os.path.basename(unquoted(row['path'])))[0]
+    if old_stem == self.video.stem and folder == self.folder:
+        return {folder / name: folder / name for name in names}
+    endings = [ending_of(format_of(name)) for name in names]
+    stem = self.free_stem(endings, is_free)
+    return {folder / name: self.folder / f'{stem}{ending}' for name, ending in zip(names, endings)}
+
+
 @patch
 def adopt(
     self: Results,
     log: Journal,  # From `log`
-    row: dict,  # The results' row, made when the video lay elsewhere or had another name
-    have: dict,  # format -> path
-) -> list:  # Their paths now
-    "Take results over: rename them as this video, and let the page find it"
-    old_paths = [have[form] for form in self.formats]
-    old_stem = os.path.splitext(os.path.basename(unquoted(row['path'])))[0]
-    new_paths = old_paths if old_stem == self.video.stem else self.free_names(log)
-    self.note(log, new_paths, False)
-    for old, new in zip(old_paths, new_paths):
-        os.replace(old, new)
+    row: dict,  # Of a log, made when the video lay elsewhere or had another name
+    folder: Path = None,  # Of that log; None: the same
+) -> dict:  # format -> path, of all its files that are there
+    "Take results over: rename them as this video, and let the page find it; a file is as edited as it was"
+    folder = folder or self.folder
+    mine = copy(self)
+    mine.key = row['key']
+    there = [unquoted(name) for name in row['files'] if (folder / unquoted(name)).is_file()]
+    moved = mine.renamed(log, there, row, folder)
+    mine.note(log, list(moved.values()), False)
+    as_written = []
+    for old, new in moved.items():
+        if is_as_written(old, row):
+            as_written.append(new)
+        shutil.move(old, new)
         if new.suffix in NAMING_VIDEO:
-            page = new.read_text(encoding='utf-8')
-            write_text(new, page.replace(f'"{row["path"]}"', f'"{self.path}"'))
-    self.note(log, new_paths, True)
-    return new_paths
+            _show_place(new, row['path'], self.path)
+    mine.note(log, as_written, row.get('whole', True))
+    if row['id'] != mine.row_id and row['id'] in log and folder == self.folder:
+        log.add(dict(log[row['id']], files=[]))
+    return {format_of(new): new for new in moved.values()}
 
 # %% ../nbs/52_results.ipynb #52-results-clear
 @patch
@@ -293,16 +370,22 @@ def found(self: Results) -> list:  # Paths in the order of the formats; [] if no
     "The results of an earlier run, which go with the video if that was renamed or moved"
     with self.log() as log:
         owners = self.owners(log)
-        for row in trusted_rows(log.rows.values()):
+        rows = trusted_rows(log.rows.values())
+        for row in rows:
             have = self.there(row, owners)
             if not have:
                 continue
-            here = row.get('path') == self.path
+            here = row['path'] == self.path
             # the video still lies where that row says: this one is a copy
-            if not here and content_mark(self.file(row.get('path', ''))) == self.mark:
+            if not here and content_mark(self.file(row['path'])) == self.mark:
                 continue
             self.clear()
-            return [have[form] for form in self.formats] if here else self.adopt(log, row, have)
+            if not here:
+                for other in rows:
+                    if (other['path'], other['video']) == (row['path'], row['video']):
+                        files = self.adopt(log, other)
+                        have = files if other is row else have
+            return [have[form] for form in self.formats]
     return []
 
 # %% ../nbs/52_results.ipynb #52-results-earlier
