@@ -58,7 +58,7 @@ def plain_page(
     page += (
         f'<link rel="icon" href="data:,"><main><p style="font: 1rem system-ui; margin: 2rem">{escape(text)}</p></main>'
     )
-    return HTMLResponse(page, status)
+    return HTMLResponse(page.encode('utf-8', 'replace'), status)  # a name may hold any bytes
 
 
 class Guard:
