@@ -185,6 +185,35 @@ def endpoint_table() -> str:
     return head + '\n'.join(rows)
 
 
+def seek_table() -> str:
+    "CPU of reading frames from anywhere in a film"
+    bench = read_bench('seek')
+    rows = []
+    for what, row in bench['rows'].items():
+        if 'ours_to_decord' in row:
+            seconds = row['cpu_seconds']
+            rows.append(
+                f"| {what} | {seconds['ours']:.2f} | {seconds['again']:.2f} | {seconds['decord']:.2f} | {row['ours_to_decord']} × |"
+            )
+    head = '| what is read | CPU s | read again | decord | ours to decord |\n|---|---|---|---|---|\n'
+    return head + '\n'.join(rows) + f"\n\nThe film: {bench['film']}."
+
+
+def families_table() -> str:
+    "Any video model, against transformers' own loops"
+    rows = []
+    for family, row in read_bench('families')['families'].items():
+        rows.append(
+            f"| {family} | {row['tower_share']:.0%} | {row['training_ratio']} × | {row['training_ratio_decoded_before']} × |"
+            f" {row['answers_ratio']} × | {row['answers_ratio_decoded_before']} × | {row['same_texts']} |"
+        )
+    head = (
+        '| family | operations in its tower | training | frames decoded before | answers | frames decoded before | same texts |'
+        '\n|---|---|---|---|---|---|---|\n'
+    )
+    return head + '\n'.join(rows)
+
+
 def describe_table() -> str:
     "Memory as `shotluck-describe` computes it, and as it was"
     rows = []
@@ -313,6 +342,8 @@ TABLES = dict(
     measured=measured,
     shots_table=shots_table,
     endpoint_table=endpoint_table,
+    seek_table=seek_table,
+    families_table=families_table,
     describe_table=describe_table,
     killed_table=killed_table,
     fuzz_table=fuzz_table,
