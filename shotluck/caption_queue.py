@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch, store_attr
 
-from .caption import caption_file, captioner_for, model_key
+from .caption import caption_file, captioner_for
 from .configs import CaptionCfg
 from .errors import one_line_reason
 from .results import result_names
@@ -153,7 +153,6 @@ def caption_job(
         partial(models.load, job),
         cfg,
         result=names.get(job.video, ''),
-        made=partial(model_key, cfg.model, cfg.server),
         bars=partial(JobBar, job),
     )
     return files
