@@ -29,7 +29,9 @@ def _open_film(path, info):
     "(container, stream of its pictures, whose decoder is set up)"
     with open_video(path) as container:
         film = film_stream(path, container)
-        if info.width * info.height > 1 << 20:  # threads cost more than they give on small pictures
+        # threads cost more than they give on small pictures; and with a log level set they wait for Python's lock,
+        # which who closes a decoder holds
+        if info.width * info.height > 1 << 20 and av.logging.get_level() is None:
             film.thread_type = 'AUTO'
         else:
             film.codec_context.thread_count = 1
