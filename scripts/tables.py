@@ -199,6 +199,48 @@ def seek_table() -> str:
     return head + '\n'.join(rows) + f"\n\nThe film: {bench['film']}."
 
 
+def overlap_table() -> str:
+    "How long a model waits for frames"
+    bench = read_bench('overlap')
+    names = dict(
+        caption=f"`shotluck-caption`, {bench['films']} films",
+        evaluate='`shotluck-evaluate`',
+        evaluate_server='`shotluck-evaluate`, a server answers',
+        finetune_pixels='batches of a training that decodes for each',
+    )
+    rows = []
+    for name, what in names.items():
+        row = bench[name]
+        rows.append(f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {row['waits']:.1%} |")
+    head = '| stage | decoding alone, s | model alone, s | together, s | model waits |\n|---|---|---|---|---|\n'
+    cpu = f"{bench['caption_cpu']} CPU s without a model against {bench['scenedetect_cpu']} of PySceneDetect's own command"
+    return head + '\n'.join(rows) + f"\n\nThe films take {cpu}: {bench['ratio']} ×."
+
+
+def corpus_table() -> str:
+    "What a large corpus would take"
+    bench = read_bench('corpus')
+    names = dict(
+        days='days',
+        machine_hours='machine hours',
+        busy='busy',
+        machines_lost='machines lost',
+        hours_done_again='hours done again',
+        cores_to_feed_a_gpu='cores that feed a GPU',
+    )
+    rows = []
+    for what, row in bench['rows'].items():
+        rows.append(f'| {what} | ' + ' | '.join(f'{row[name]:,}' for name in names) + ' |')
+    head = f"| | {' | '.join(names.values())} |\n|---|{'---|' * len(names)}\n"
+    row, given = bench['rows']['as given'], bench['given']
+    about = (
+        f"\n\n{given['hours']:,.0f} hours in {row['videos']:,} videos and {row['shots']:,} shots, on {given['machines']} machines"
+        f" with one GPU and {given['cores']} cores each, in {row['parts']} parts: pages of {row['pages_gb']:,} GB beside"
+        f" about {row['videos_gb']:,} GB of videos, {row['cost']:,} at {given['price']} an hour."
+    )
+    return head + '\n'.join(rows) + about
+
+
 def families_table() -> str:
     "Any video model, against transformers' own loops"
     rows = []
@@ -343,6 +385,8 @@ TABLES = dict(
     shots_table=shots_table,
     endpoint_table=endpoint_table,
     seek_table=seek_table,
+    overlap_table=overlap_table,
+    corpus_table=corpus_table,
     families_table=families_table,
     describe_table=describe_table,
     killed_table=killed_table,

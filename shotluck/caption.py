@@ -20,6 +20,7 @@ from .answers import KeyFrames, answer_records
 from .asking import USUAL, Asking, read_answer
 from .belonging import settle
 from .captioner import Captioner
+from .cluster import run_parts
 from .configs import CaptionCfg, EvaluateCfg
 from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
@@ -30,13 +31,14 @@ from .progress import tqdm
 from .results import LOG, Results, content_mark, result_names
 from .rewriting import corrections_before, own_limits, rewrite_results, take_over
 from .sentences_corrected import read_sentences
-from .shots import Shot, find_shots, named_detector
+from .shots import Shot, named_detector
+from .shots_ahead import ShotsAhead
 from .speech import load_subtitles
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode
 from .tables import shard_of
-from .transitions import SoftTransitions, soft_words
+from .transitions import soft_words
 from .video import probe
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 
@@ -76,12 +78,6 @@ def video_questions(
     above = max_shots_per_prompt(captioner, cfg, 60, asking, **video)
     return questions(dict(video='v', fps=fps), shots, times, speech, most, above, asking)
 
-# %% ../nbs/53_caption.ipynb #53-caption-found
-def _found_shots(path, how, min_shot, fps, progress):  # {shots; soft: transitions seen; inside: those without a cut}
-    looked = SoftTransitions(fps)
-    shots = find_shots(path, how, min_shot, lambda frames: looked.watch(progress(frames)))
-    return dict(shots=shots, soft=looked.found, inside=looked.inside(shots))
-
 # %% ../nbs/53_caption.ipynb #53-caption-is_nano
 NANO_NOTE = (
     "The model nano has only seen drawings of shapes: of anything else its words mean nothing. "
@@ -104,12 +100,12 @@ def _without_folder(name):  # A file or folder by its name: a page that is sent 
     return display_name(os.path.abspath(name)) if os.path.exists(name) else name
 
 
-def _how_made(captioner, cfg, shots_from, said, soft):  # The meta data of a storyboard: what is not empty
+def _how_made(captioner, cfg, shots_from, said, inside):  # The meta data of a storyboard: what is not empty
     joined = shots_from != 'given' and not shots_from.endswith('.csv')
     meta = dict(
         model=_without_folder(captioner.name),
         shots=_without_folder(shots_from),
-        fades_and_dissolves=soft,
+        fades_and_dissolves='' if shots_from == 'given' else soft_words(shots_from, len(inside)),
         min_shot=cfg.min_shot if joined else '',
         speech=said.source,
         **said.about,
@@ -235,6 +231,7 @@ def caption_video(
     done: Journal = None,  # What is found out, also by an earlier run that was interrupted; None: nothing is kept
     name: str = None,  # Label on the progress bar; None: the file's name
     bars=None,  # Makes a progress bar, as `tqdm` does; None: that
+    ahead=None,  # `ShotsAhead` that may have begun to look for the shots; None: it is done now
 ) -> Storyboard:
     "Caption a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector"
     cfg = cfg or CaptionCfg()
@@ -247,13 +244,13 @@ def caption_video(
     label = name or display_name(path)
     bar = partial(bars or tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
-    shots_from, avoid, soft = 'given', [], ''
+    shots_from = 'given' if shots else named_detector(cfg.shots)
+    found = dict(shots=shots, soft=[], inside=[])
     if not shots:
-        shots_from = named_detector(cfg.shots)
-        progress = partial(bar, total=info.frames, desc=f'{label}: shots', unit=' frames')
-        found = cached(done, 'found shots', lambda: _found_shots(path, shots_from, cfg.min_shot, info.fps, progress))
-        shots, avoid, soft = found['shots'], found['soft'], soft_words(shots_from, len(found['inside']))
-    shots = [Shot(*shot) for shot in shots]
+        ahead = ahead or ShotsAhead(shots_from, cfg.min_shot)
+        with bar(total=info.frames, desc=f'{label}: shots', unit=' frames') as b:
+            found = cached(done, 'found shots', lambda: ahead.find(path, b.update))
+    shots = [Shot(*shot) for shot in found['shots']]
     edges = [*info.times.tolist(), info.duration]
     times = [(edges[start], edges[end]) for start, end in shots]
 
@@ -274,7 +271,7 @@ def caption_video(
     records = []
     if not isinstance(captioner, NoCaptioner):
         records = video_questions(info.fps, shots, times, speech, captioner, ecfg, cfg.asking, **video)
-    keys = KeyFrames(shots, avoid)
+    keys = KeyFrames(shots, found['soft'])
     with bar(total=len(records), desc=f'{label}: captions', unit=' answers') as b:
         texts = answer_records(path, captioner, records, ecfg, keys.of, keys, done, b.update)
 
@@ -289,7 +286,7 @@ def caption_video(
         captioned,
         summary or '',
         info,
-        _how_made(captioner, cfg, shots_from, said, soft),
+        _how_made(captioner, cfg, shots_from, said, found['inside']),
         names_only(' '.join(filter(None, notes))),
         _part_summaries(records, texts),
         None if said.sentences is None else read_sentences(said.sentences, None),
@@ -362,6 +359,7 @@ def caption_file(
     result: str = '',  # Name of the results' files, without an ending; '': the video's
     made=None,  # As for `result_key`
     bars=None,  # As for `caption_video`
+    ahead=None,  # As for `caption_video`
 ) -> tuple:  # (files, True if they were there already)
     "Caption one video and write the results, or find that this was done"
     results = results_of(video, folder, cfg, result, made)
@@ -374,7 +372,9 @@ def caption_file(
         journal = journal.with_name(f'.shotluck-{hash_ids([results.key, *map(str, shots)])}.journal')
     with Journal(journal) as done:
         captioner, why_none = load()
-        board = caption_video(results.video, captioner, cfg, shots, note=why_none, done=done, name=name, bars=bars)
+        board = caption_video(
+            results.video, captioner, cfg, shots, note=why_none, done=done, name=name, bars=bars, ahead=ahead
+        )
         if old and (said := take_over(board, old, results)):
             tqdm.write(f'{display_name(video)}: {said}')
         paths = results.write(lambda form: board.render(form, results.src))
@@ -423,6 +423,21 @@ def _noting_failure(
             line = f'{type(e).__name__}: {line}'
         failed[video] = line if str(video) in line else f'{video}: {line}'
 
+# %% ../nbs/53_caption.ipynb #53-caption-cluster
+def _caption_part(paths, out, cfg, shard):
+    return caption_files(paths, out, cfg.replace(engine='', shard=shard))
+
+
+def _caption_on_cluster(paths, out, cfg):  # As `caption_files`; a line for a part that failed as a whole
+    there, failed, skipped = [], [], []
+    for _, result in run_parts(partial(_caption_part, paths, out, cfg), cfg.engine):
+        if isinstance(result, Exception):
+            failed.append(one_line_reason(result))
+            continue
+        for lines, more in zip((there, failed, skipped), result):
+            lines += more
+    return there, list(dict.fromkeys(failed)), skipped
+
 # %% ../nbs/53_caption.ipynb #07-016a-caption_files
 def caption_files(
     paths: list,  # Videos, folders, and corrected storyboards (.json, .csv)
@@ -432,6 +447,8 @@ def caption_files(
     """Caption many videos, and write corrected storyboards again; one that fails costs the others nothing.
 
     `ValueError` if the model cannot be loaded."""
+    if cfg.engine:
+        return _caption_on_cluster(paths, out, cfg)
     corrected = [Path(path) for path in paths if Path(path).suffix.lower() in ('.json', '.csv')]
     paths = [path for path in paths if Path(path) not in corrected]
     load = _once(lambda: _announced(*captioner_for(cfg.model, cfg), cfg.asking))
@@ -455,10 +472,13 @@ def caption_files(
                 written[video] = files
                 skipped.append(video)
     left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
-    for i, video in tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2):
-        label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
-        with _noting_failure(video, failed):
-            written[video], _ = caption_file(video, out or video.parent, load, cfg, label, names[video], made)
+    with ShotsAhead(named_detector(cfg.shots), cfg.min_shot) as ahead:
+        for k, (i, video) in enumerate(tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2)):
+            label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
+            ahead.begin(video.absolute(), [following.absolute() for _, following in left[k + 1 :]])
+            with _noting_failure(video, failed):
+                folder = out or video.parent
+                written[video], _ = caption_file(video, folder, load, cfg, label, names[video], made, ahead=ahead)
     there = []
     for video in (*corrected, *videos):
         there += written.get(video, [])

@@ -168,7 +168,7 @@ def _shown(path):
 
 # %% ../nbs/91_cli.ipynb #91-cli-serve
 @command
-@delegates(CaptionCfg)
+@delegates(CaptionCfg, but=['shard', 'engine'])
 def serve_main(
     folder: Param('Videos and storyboards', str),
     port: int = 0,  # Of this machine; 0: 8765, or any that is free

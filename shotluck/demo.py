@@ -33,13 +33,14 @@ from .shapes import SLOTS, UNSEEN, read_caption
 from .text import read_json, read_jsonl
 
 # %% ../nbs/90_demo.ipynb #90-_memory
-def _memory(process):  # Bytes that a process and its children hold
+def _memory(process):  # Bytes that a process and its children hold; what they share counts once where that is known
     import psutil
 
     held = 0
     for member in [process, *process.children(recursive=True)]:
         try:
-            held += member.memory_info().rss
+            memory = member.memory_full_info()
+            held += getattr(memory, 'pss', memory.rss)
         except psutil.Error:
             pass  # it ended in the meantime and holds nothing
     return held
@@ -65,7 +66,7 @@ class Peak:
         process = psutil.Process()
         while self.running:
             self.gb = max(self.gb, _memory(process) / 1e9)
-            time.sleep(0.2)
+            time.sleep(0.5)
 
 # %% ../nbs/90_demo.ipynb #08-011
 @contextmanager

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['check_record', 'records_to_predict', 'ModelRow', 'model_rows', 'simple_rows', 'video_state', 'LoadedModel',
            'load_for_rows', 'journal_key', 'join_processes', 'PredictedRow', 'predict_row', 'Rows', 'predict_rows',
-           'save_row', 'load_judge', 'judge_row', 'evaluate', 'evaluate_and_report', 'Scores', 'score', 'paired',
-           'save_scores', 'compare', 'predict', 'EvaluateCfg']
+           'save_row', 'load_judge', 'judge_row', 'evaluate', 'predict_on_cluster', 'evaluate_and_report', 'Scores',
+           'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-evaluate-imports
 import os
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import torch.distributed as dist
 
 from .baselines import base_model, baseline_answers
 from .captioner import Captioner
+from .cluster import run_parts
 from .comparison import compare
 from .configs import BASELINES, CONTROLS, EvaluateCfg
 from .endpoint import Endpoint
@@ -389,11 +391,27 @@ def evaluate(
         scores[main].judged = judge_row(judge, cfg, records, rows, scores[main])
     return scores[main]
 
+# %% ../nbs/42_evaluate.ipynb #42-cluster
+def _predict_part(cfg, shard):
+    evaluate(cfg.replace(engine='', shard=shard))
+
+
+def predict_on_cluster(
+    cfg: EvaluateCfg,  # With an `engine`
+) -> None:
+    "Predict the parts of a run; their answers wait in `cfg.out` for a run without a shard. The first error is raised"
+    for _, result in run_parts(partial(_predict_part, cfg), cfg.engine):
+        if isinstance(result, Exception):
+            raise result
+
 # %% ../nbs/42_evaluate.ipynb #06-037-main
 def evaluate_and_report(
     cfg: EvaluateCfg,
 ):
     "Evaluate and print scores, failures and what was left out; of torchrun's processes, the first one speaks"
+    if cfg.engine:
+        predict_on_cluster(cfg)
+        cfg = cfg.replace(engine='')
     scores = evaluate(cfg)
     if cfg.shard and not process_rank()[0]:
         print(f"{cfg.out}: has the answers to part {cfg.shard} of the records; a run without --shard scores all")

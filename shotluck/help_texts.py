@@ -51,6 +51,14 @@ EXAMPLES = dict(  # Command -> its arguments, and what that does
 # %% ../nbs/90_help.ipynb #90h-GROUPS
 _SERVER = {'how a server is talked to (--model http://host:8000/v1#model)': ServerSettings._fields}
 _MACHINE = 'on which machine'
+_CAPTION = {
+    'where shots and speech come from': 'shots min_shot speech speech_language whisper',
+    'what to write': 'format subtitles again',
+    'the model, and what it is shown': 'model frames side batch',
+    'what is asked, in place of our own words': 'prompt summary_prompt language fields max_tokens',
+    _MACHINE: 'device dtype',
+    **_SERVER,
+}
 GROUPS = dict(  # Command -> title -> its options, those of other titles being left to the end
     download={
         'what to get': 'dataset source from_ annotations_only limit seed',
@@ -91,7 +99,7 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
         'what is taken away, and what is set beside it': 'control controls baselines two_stage',
         'how it is asked': 'prompt markers frames side max_tokens batch',
         'how it is scored': 'draws seed judge judge_questions judge_controls',
-        _MACHINE: 'shard device dtype workers cache_dir',
+        _MACHINE: 'shard engine device dtype workers cache_dir',
         **_SERVER,
     },
     score={
@@ -102,23 +110,8 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
         'how it is scored': 'metric draws seed',
         'what to show': 'published out',
     },
-    caption={
-        'where shots and speech come from': 'shots min_shot speech speech_language whisper',
-        'what to write': 'out format subtitles again',
-        'the model, and what it is shown': 'model frames side batch',
-        'what is asked, in place of our own words': ('prompt summary_prompt language fields max_tokens'),
-        _MACHINE: 'shard device dtype',
-        **_SERVER,
-    },
-    serve={
-        'the server': 'port largest no_browser',
-        'where shots and speech come from': 'shots min_shot speech speech_language whisper',
-        'what to write': 'format subtitles again',
-        'the model, and what it is shown': 'model frames side batch',
-        'what is asked, in place of our own words': 'prompt summary_prompt language fields max_tokens',
-        _MACHINE: 'shard device dtype',
-        **_SERVER,
-    },
+    caption={**_CAPTION, 'what to write': 'out format subtitles again', _MACHINE: 'shard engine device dtype'},
+    serve={'the server': 'port largest no_browser', **_CAPTION},
     describe={'what a record is': 'pool frames side text answer', _MACHINE: 'batch gpus dtype'},
 )
 

@@ -9,9 +9,9 @@ __all__ = ['DiskLooks', 'PixelLooks', 'make_look_bank']
 from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
 
 # isort: split
+from .cache_room import check_disk, check_memory, choose_cache
 from .containers import status_of
 from .decoding import decode_in_worker
-from .features import check_disk, check_memory, choose_cache
 from .look_store import DiskLookBank
 from .looks import LookBank, ShotFrames, cut_shots, decode_pictures
 from .tower import Look

@@ -124,12 +124,23 @@ class DiskLookBank(LookBank):
         with atomic_write(self.path(video, shot)) as path:
             save_file(tensors, path, metadata=dict(look=to_json(rest)))
 
-    def fill_shots(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
-        "Load the looks that are stored, look at the other shots and store them; returns videos that cannot be read"
-        for waiting in self.missing(want).items():
-            (video, _), shots = waiting
+    def load_missing(
+        self,
+        want: dict,  # video -> list of `ShotFrames`
+    ):
+        "Keep in memory what is stored of the shots that are not kept"
+        for (video, _), shots in self.missing(want).items():
             loaded = {(video, shot): self.load(video, shot) for shot in shots}
             self.kept.update({key: look for key, look in loaded.items() if look is not None})
+
+    def begin_shots(self, want: dict, workers: int = 0):
+        "Load what is stored of these shots, and begin to decode the rest"
+        self.load_missing(want)
+        super().begin_shots(want, workers)
+
+    def fill_shots(self, want: dict, workers: int = 0, quiet=False, strict=False) -> dict:
+        "Load the looks that are stored, look at the other shots and store them; returns videos that cannot be read"
+        self.load_missing(want)
         new = {(video, shot) for (video, _), shots in self.missing(want).items() for shot in shots}
         bad = super().fill_shots(want, workers, quiet, strict)
         for video, shot in sorted(new & self.kept.keys()):

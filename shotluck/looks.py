@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .captioner import Captioner
-from .decoding import iter_decoded
+from .decoding import DecodeAhead
 from .files import path_inside
 from .jobs import run_supervised
 from .progress import tqdm
@@ -68,6 +68,7 @@ class LookBank:
     ):
         self.captioner = captioner
         self.videos = videos
+        self.decoder = DecodeAhead(videos, decode_pictures)
         self.blank = blank
         self.kept = {}  # (video, `ShotFrames`) -> look
         self.infos = {}  # video -> `VideoInfo`, of those that were asked for
@@ -129,7 +130,7 @@ class LookBank:
     ) -> dict:  # video -> `VideoError`
         "Look at all these shots; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
-        decoded = iter_decoded(self.videos, list(jobs), self.captioner.width, workers, decode=decode_pictures)
+        decoded = self.decoder.take(list(jobs), self.captioner.width, workers)
         for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet):
             video, numbers = job
             if isinstance(got, VideoError):
@@ -141,6 +142,21 @@ class LookBank:
                 look = self.captioner.look(frames, times)
                 self.keep(video, shot, self.captioner.blank(look) if self.blank else look)
         return bad
+
+    def begin_shots(
+        self,
+        want: dict,  # video -> list of `ShotFrames` that `fill_shots` will be asked for next
+        workers: int = 0,  # Processes that decode; 0: one for each core, -1: nothing is begun
+    ):
+        "Begin to decode what is not kept of these shots; a hint"
+        self.decoder.begin(list(self.missing(want)), self.captioner.width, workers)
+
+    def keep_shots(
+        self,
+        want: dict,  # video -> list of `ShotFrames`
+    ):
+        "Forget all other shots"
+        self.kept = {(video, shot): look for (video, shot), look in self.kept.items() if shot in want.get(video, ())}
 
     def looks(
         self,

@@ -343,16 +343,23 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
 
 
 def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features of one window at a time
+    todo = []
     for window in windows:
-        todo = [batch for batch in window if any(item.plan.id not in work.answers for item in batch)]
-        bar.update(len(window) - len(todo))
-        if forget:
-            work.bank.kept.clear()
-        broken = work.bank.fill_shots(shots_per_video(todo), work.cfg.workers, quiet=True, strict=work.strict)
-        for batch in todo:
-            work.failed.update({item.plan.id: str(broken[item.video]) for item in batch if item.video in broken})
-            work.answer([item for item in batch if item.video not in broken])
-            bar.update()
+        todo.append([batch for batch in window if any(item.plan.id not in work.answers for item in batch)])
+    bar.update(sum(map(len, windows)) - sum(map(len, todo)))
+    shots = [shots_per_video(window) for window in todo]
+    try:
+        for window, wanted, wanted_next in zip(todo, shots, [*shots[1:], {}]):
+            if forget:
+                work.bank.keep_shots(wanted)
+            broken = work.bank.fill_shots(wanted, work.cfg.workers, quiet=True, strict=work.strict)
+            work.bank.begin_shots(wanted_next, work.cfg.workers)
+            for batch in window:
+                work.failed.update({item.plan.id: str(broken[item.video]) for item in batch if item.video in broken})
+                work.answer([item for item in batch if item.video not in broken])
+                bar.update()
+    finally:
+        work.bank.decoder.stop()
 
 # %% ../nbs/28_predict.ipynb #06-018-predict
 def predict(

@@ -17,7 +17,6 @@ import time
 import webbrowser
 from contextlib import suppress
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from urllib.parse import quote
 
@@ -64,18 +63,18 @@ def chosen_settings(
     chosen: dict,  # Setting -> text, from the page
 ) -> CaptionCfg:
     "The settings of a video; `ValueError` for what cannot be done, or is no choice of the page"
-    settings = {name: getattr(cfg, name) for name in signature(CaptionCfg).parameters}
+    settings = {}
     for name, value in chosen.items():
         if name not in CHOICES or not isinstance(value, str) or len(value) > 1000:
             raise ValueError(f"{str(name)[:40]}: no setting that the page can choose")
-        if value == settings[name]:
+        if value == getattr(cfg, name):
             continue
         if name == 'shots' and not _SHOTS.fullmatch(value):
             raise ValueError(f"shots {value[:40]!r}: use adaptive, transnet or every:5s")
         if name == 'speech' and value not in ('auto', 'whisper', 'none'):
             raise ValueError(f"speech {value[:40]!r}: use auto, whisper or none")
         settings[name] = value.strip()
-    return CaptionCfg(**settings)
+    return cfg.replace(**settings)
 
 # %% ../nbs/55_serve.ipynb #55s-site
 _TEXTS = {f'.{ENDINGS.get(form, form)}' for form in FORMATS if form not in ('html', 'sheet')}

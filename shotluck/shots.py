@@ -241,9 +241,10 @@ def find_shots(
     how: str = 'auto',  # auto: the best detector that is installed; adaptive, transnet, every:5s, or a CSV file
     min_shot: float = 0.5,  # Seconds that a found shot has at least
     watch=iter,  # Wraps the frames that a detector reads
+    apart: bool = True,  # Decode in a process of its own? Not in one that is such a process
 ) -> list:  # [Shot, …]
     "Shots of a video, found in the way that `how` names; `ValueError` if there is no such way"
-    info = run_supervised(probe, path)
+    info = run_supervised(probe, path) if apart else probe(path)
     edge = [*info.times.tolist(), info.duration]
     if match := re.fullmatch(r'every:(\d+(?:\.\d+)?)s?', how):
         length = float(match[1])
@@ -254,6 +255,6 @@ def find_shots(
         return listed_shots(how, info)
 
     def frames(_):
-        return watch(iter_supervised(iter_frames, path))
+        return watch(iter_supervised(iter_frames, path) if apart else iter_frames(path))
 
     return merge_short(detect_shots(path, how, watch=frames, info=info), edge, min_shot)

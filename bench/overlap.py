@@ -1,0 +1,208 @@
+"""Does the model wait for the decoder? A folder of films, an evaluation and batches of a training, with a model that sleeps
+
+    python bench/overlap.py [films]
+
+The model of these measurements computes nothing: it sleeps, as this processor would while a GPU works. `decode` is the
+time without a model, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
+`together` in which the model had nothing to do.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from machine import machine, root
+from tqdm import tqdm
+
+from shotluck.caption import caption_files
+from shotluck.captioner import Answer, Captioner
+from shotluck.configs import CaptionCfg, EvaluateCfg
+from shotluck.files import ffmpeg_exe, write_json
+from shotluck.predict import predict
+from shotluck.video import probe
+
+SHARE = 0.7  # of the model's time that decoding takes, in the evaluation and the training
+
+
+class Sleeper(Captioner):
+    "Answers after a while, and computes nothing"
+
+    name = 'sleeper'
+    frames = 8
+    context = 4096
+    width = 384
+
+    def __init__(self, seconds: float, batched: bool = True):
+        self.seconds = seconds  # for each answer
+        self.batched = batched
+        self.slept = 0.0
+
+    def key(self):
+        return ['sleeper']
+
+    def count_tokens(self, text, answer=None):
+        return len(text.split())
+
+    def shot_tokens(self, n_frames, size=(0, 0), seconds=0):
+        return 8 * n_frames
+
+    def look(self, frames, times):
+        return len(frames)
+
+    def blank(self, look):
+        return look
+
+    def look_bytes(self, n_frames):
+        return 442_368 * n_frames
+
+    def generate(self, rows, max_tokens, on_answer=None, errors='raise'):
+        self.slept += self.seconds * len(rows)
+        time.sleep(self.seconds * len(rows))
+        return [Answer('a film', True) for _ in rows]
+
+
+def children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def make_films(folder: Path, n: int, seconds: float) -> list:
+    "Pieces of the film that comes with the package, with other bytes each"
+    film = root / 'shotluck' / 'data' / 'film' / 'sintel_trailer_360p.mp4'
+    paths = []
+    for i in range(n):
+        path = folder / f'film_{i:02}.mp4'
+        command = [ffmpeg_exe(), '-v', 'error', '-ss', str(i % 7), '-i', film, '-t', str(seconds), '-c', 'copy']
+        subprocess.run([*command, '-metadata', f'title={i}', path], check=True)
+        paths.append(path)
+    return paths
+
+
+def timed(func, *args):
+    start = time.perf_counter()
+    result = func(*args)
+    return time.perf_counter() - start, result
+
+
+def scenedetect_cpu(films) -> float:
+    "CPU seconds of PySceneDetect's own command, a film at a time"
+    before = children_cpu()
+    for film in tqdm(films, 'scenedetect'):
+        command = [Path(sys.executable).with_name('scenedetect'), '-q', '-i', film]
+        subprocess.run([*command, 'detect-adaptive', 'list-scenes', '-n'], check=True, capture_output=True)
+    return children_cpu() - before
+
+
+def caption_cpu(folder: Path) -> float:
+    "CPU seconds of `shotluck-caption` without a model"
+    before = children_cpu()
+    with tempfile.TemporaryDirectory() as out:
+        command = [Path(sys.executable).with_name('shotluck-caption'), folder, '--model', 'none', '--out', out]
+        subprocess.run([*command, '--shots', 'adaptive', '--format', 'json', '--quiet'], check=True)
+    return children_cpu() - before
+
+
+def caption_time(films, model) -> float:
+    "Seconds to caption the films; `model` None: without one"
+    cfg = CaptionCfg(model='none', shots='adaptive', format='json', speech='none', quiet=True)
+    with tempfile.TemporaryDirectory() as out:
+        to_load = patch('shotluck.caption.captioner_for', lambda *_: (model, ''))
+        to_name = patch('shotluck.caption.model_key', lambda *_: ['sleeper'])
+        if model is None:
+            seconds, (_, failed, _) = timed(caption_files, films, Path(out), cfg)
+        else:
+            with to_load, to_name:
+                seconds, (_, failed, _) = timed(caption_files, films, Path(out), cfg)
+    if failed:
+        sys.exit(failed[0])
+    return seconds
+
+
+def records_of(films, n) -> list:
+    "Records of one shot, from all over the films"
+    lengths = [probe(film).frames for film in films]
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(n):
+        film = i * len(films) // n
+        start = int(rng.integers(0, lengths[film] - 60))
+        made.append(
+            dict(id=f'r{i}', video=films[film].name, task='caption', fps=24, shots=[[start, start + 60]], asr=[''])
+        )
+    return made
+
+
+def predict_time(films, records, model, batch=4) -> float:
+    cfg = EvaluateCfg(quiet=True, batch=batch)
+    return timed(predict, model, records, films[0].parent, cfg)[0]
+
+
+def overlapped(decode, together, model) -> dict:
+    return dict(
+        decode=round(decode, 2),
+        model=round(model.slept, 2),
+        together=round(together, 2),
+        waits=round(1 - model.slept / together, 3),
+    )
+
+
+def loader_rows(films, records) -> dict:
+    "Batches of a training whose frames are decoded for each batch, by as many processes as there are cores"
+    from torch.utils.data import DataLoader
+
+    from shotluck.decoding import decode_in_worker
+
+    jobs = [(r['video'], list(range(r['shots'][0][0], r['shots'][0][1], 8))) for r in records]
+
+    def collate(rows):
+        return [decode_in_worker(films[0].parent, Sleeper.width, job).nbytes for job in rows]
+
+    def run(seconds):
+        model = Sleeper(seconds)
+        for rows in DataLoader(jobs, 4, collate_fn=collate, num_workers=os.cpu_count()):
+            model.generate(rows, 1)
+        return model
+
+    decode, _ = timed(run, 0)
+    together, model = timed(run, decode / SHARE / len(jobs))
+    return overlapped(decode, together, model)
+
+
+def main():
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    with tempfile.TemporaryDirectory() as folder:
+        films = make_films(Path(folder), n, 20)
+        theirs, ours = scenedetect_cpu(films), caption_cpu(Path(folder))
+        made = dict(
+            films=n, scenedetect_cpu=round(theirs, 2), caption_cpu=round(ours, 2), ratio=round(ours / theirs, 3)
+        )
+        print(json.dumps(made))
+        decode = caption_time(films, None)
+        counter = Sleeper(0)
+        caption_time(films, counter)
+        asked = Sleeper(0.001)
+        caption_time(films, asked)
+        model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
+        row = overlapped(decode, caption_time(films, model), model)
+        made['caption'] = dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
+        print(json.dumps(made['caption']))
+        records = records_of(films, 960)
+        for name, batched in (('evaluate', True), ('evaluate_server', False)):
+            decode = predict_time(films, records, Sleeper(0, batched))
+            model = Sleeper(decode / SHARE / len(records), batched)
+            made[name] = overlapped(decode, predict_time(films, records, model), model)
+            print(name, json.dumps(made[name]))
+        made['finetune_pixels'] = loader_rows(films, records)
+        print(json.dumps(made['finetune_pixels']))
+    write_json(root / 'bench' / 'overlap.json', made | machine())
+
+
+if __name__ == '__main__':
+    main()
