@@ -86,14 +86,15 @@ def _table_lines(title, table, width):  # A table with its title in its corner; 
     names = [name if len(name) <= 30 else f'…{name[-29:]}' for name in map(str, table.index)]
     shown = table.round(4).set_axis(names)
     first = max(map(len, [title, *names]))
-    columns = max(1, (width - first) // 10)
+    wide = max(10, *(len(str(column)) + 2 for column in shown.columns))  # for a cell
+    columns = max(1, (width - first) // wide)
     lines = []
     for start in range(0, len(shown.columns), columns):
         part = shown.iloc[:, start : start + columns]
-        lines.append(title.ljust(first) + ''.join(str(column).rjust(10) for column in part.columns))
+        lines.append(title.ljust(first) + ''.join(str(column).rjust(wide) for column in part.columns))
         for name, values in zip(names, part.to_numpy()):
             cells = [f'{value:.4f}' if np.isfinite(value) else '–' for value in values]
-            lines.append(name.ljust(first) + ''.join(cell.rjust(10) for cell in cells))
+            lines.append(name.ljust(first) + ''.join(cell.rjust(wide) for cell in cells))
     return '\n'.join(lines)
 
 # %% ../nbs/40_comparison.ipynb #06b-012
@@ -129,7 +130,7 @@ class Comparison:
     def main(self):  # DataFrame
         "What is printed of the differences: one metric of each task"
         rows = self.differences
-        return rows[rows.metric.isin(['CIDEr', 'token F1'])] if len(rows) else rows
+        return rows[rows.metric.isin(['CIDEr', 'token F1', 'accuracy'])] if len(rows) else rows
 
     def _task_tables(self):  # {task: DataFrame}: a row for each run, a column for each metric
         tables = {}
@@ -191,7 +192,7 @@ class Comparison:
         "Draw runs with their intervals, published rows hollow"
         from matplotlib.figure import Figure
 
-        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1')
+        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1', 'accuracy')
         columns = [column for column in self.table.columns if column.split()[-1] in wanted]
         n_lines = -(-len(columns) // 4)
         fig = Figure(figsize=(11, 2.6 * n_lines + 0.4), layout='constrained')
