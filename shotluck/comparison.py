@@ -81,20 +81,34 @@ def _draw(ax, title, dots):  # The first dot on top; published ones hollow
     style_axes(ax)
     ax.grid(visible=False, axis='y')
 
+# %% ../nbs/40_comparison.ipynb #40-_columns_that_fit
+def _columns_that_fit(names, room):  # [[(number, width), …], …]: which columns stand beside each other
+    parts = [[]]
+    used = 0
+    for number, name in enumerate(names):
+        wide = max(10, len(name) + 2)
+        if parts[-1] and used + wide > room:
+            parts.append([])
+            used = 0
+        parts[-1].append((number, wide))
+        used += wide
+    return parts
+
 # %% ../nbs/40_comparison.ipynb #41-_table_lines
 def _table_lines(title, table, width):  # A table with its title in its corner; columns that do not fit stand below
     names = [name if len(name) <= 30 else f'…{name[-29:]}' for name in map(str, table.index)]
     shown = table.round(4).set_axis(names)
+    heads = [str(column) for column in shown.columns]
     first = max(map(len, [title, *names]))
-    wide = max(10, *(len(str(column)) + 2 for column in shown.columns))  # for a cell
-    columns = max(1, (width - first) // wide)
     lines = []
-    for start in range(0, len(shown.columns), columns):
-        part = shown.iloc[:, start : start + columns]
-        lines.append(title.ljust(first) + ''.join(str(column).rjust(wide) for column in part.columns))
-        for name, values in zip(names, part.to_numpy()):
-            cells = [f'{value:.4f}' if np.isfinite(value) else '–' for value in values]
-            lines.append(name.ljust(first) + ''.join(cell.rjust(wide) for cell in cells))
+    for part in _columns_that_fit(heads, width - first):
+        lines.append(title.ljust(first) + ''.join(heads[number].rjust(wide) for number, wide in part))
+        for name, values in zip(names, shown.to_numpy()):
+            line = name.ljust(first)
+            for number, wide in part:
+                cell = f'{values[number]:.4f}' if np.isfinite(values[number]) else '–'
+                line += cell.rjust(wide)
+            lines.append(line)
     return '\n'.join(lines)
 
 # %% ../nbs/40_comparison.ipynb #06b-012

@@ -107,7 +107,7 @@ def _order_of(rows):  # The sentence on the order of the frames for one task, ''
 def verdict(
     table,  # DataFrame, from `value_of_inputs`, with the rows blank and other
 ) -> dict:  # task -> sentence
-    "Whether the model uses the video, and where it is asked its order, in words; a difference counts if its interval leaves out 0"
+    "Whether the model uses the video, and its order, in words; a difference counts if its interval leaves out 0"
     sentences = {}
     for task, rows in table.groupby('task', sort=False):
         sentences[task] = f'{_verdict_of(rows)} {_order_of(rows)}'.strip()
