@@ -86,9 +86,10 @@ def prompt(
 ) -> str:  # With one `<image>` for each shot, unless captions stand in its place
     """The only place that words a prompt
 
-    Keys of `record`: task, shots, asr; seconds if there are markers; question for a qa, and perhaps its options.
-    `parts`: True if `asr` holds summaries of parts. `told`: captions, given in the frames' place. `ask`: words in the place of our own. `form`: what
-    is asked of the form of the answer. `wording`: 'reference' for the prompt of the published checkpoints.
+    Keys of `record`: task, shots, asr; seconds if there are markers; question for a qa, and its options if it has any.
+    `parts`: True if `asr` holds summaries of parts. `told`: captions, given in the frames' place. `ask`: words in the
+    place of our own. `form`: what is asked of the form of the answer. `wording`: 'reference' for the prompt of the
+    published checkpoints.
     """
     if record.get('wording') == 'reference':
         return _reference_prompt(record, speech)

@@ -31,7 +31,7 @@ def own_name(
     name: str,  # Of a weight, as TinyLLaVA's trainer saves it
 ) -> str:  # As it is named here; as it was if it is none of TinyLLaVA's
     "The name of a weight without what peft puts before it, in this project's words"
-    name = name.removeprefix('base_model.model.').removeprefix('base_model.')
+    name = name.removeprefix('base_model.model.')
     if name.startswith('mm_projector.'):
         name = f'model.{name}'
     for old, new in _NAMES.items():
