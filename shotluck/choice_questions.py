@@ -148,14 +148,14 @@ def _listed_video(
     return f'{path.stem}/{name}' if (path.parent.parent / 'video' / path.stem).is_dir() else name
 
 # %% ../nbs/10_choice_questions.ipynb #10c-_video_of-nested_rows
-def _nested_rows(path):  # Yield (video, dimension, row), with a row of None where the form breaks
+def _nested_rows(path):  # Yield (video, dimension, row), with what stands there in place of a row where the form breaks
     for name, dimensions in read_json(path).items():
         video = name if Path(name).suffix.lower() in ('.mp4', '.avi', '.mkv', '.webm', '.mov') else f'{name}.mp4'
         if not isinstance(dimensions, dict):
-            yield video, '', None
+            yield video, '', dimensions
             continue
         for dimension, rows in dimensions.items():
-            for row in rows if isinstance(rows, list) else [None]:
+            for row in rows if isinstance(rows, list) else [rows]:
                 yield video, dimension, row
 
 # %% ../nbs/10_choice_questions.ipynb #10c-_video_of
