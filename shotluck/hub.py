@@ -69,7 +69,7 @@ def download_checkpoint(
     name, _, revision = str(name).partition('@')
     folder = _snapshot(name, revision or None, SETTINGS)
     if weights and not list(
-        _snapshot(name, revision or None, SETTINGS + ['*.safetensors', 'non_lora_trainables.bin']).glob('*.safetensors')
+        _snapshot(name, revision or None, SETTINGS + ['non_lora_trainables.bin', '*.safetensors']).glob('*.safetensors')
     ):
         _snapshot(name, revision or None, SETTINGS + ['*.bin'])
     return folder
