@@ -68,9 +68,9 @@ def download_checkpoint(
     "The folder of a checkpoint from the hub, downloaded once; `ValueError` says in one line why it cannot be had"
     name, _, revision = str(name).partition('@')
     folder = _snapshot(name, revision or None, SETTINGS)
-    if weights and not list(
-        _snapshot(name, revision or None, SETTINGS + ['non_lora_trainables.bin', '*.safetensors']).glob('*.safetensors')
-    ):
+    # what TinyLLaVA's trainer leaves beside its LoRA matrices is never in safetensors
+    first = [*SETTINGS, 'non_lora_trainables.bin', '*.safetensors']
+    if weights and not list(_snapshot(name, revision or None, first).glob('*.safetensors')):
         _snapshot(name, revision or None, SETTINGS + ['*.bin'])
     return folder
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import safe_open
-from .tinyllava_trained import fill_trained, load_projector, own_adapter
 from transformers import (
     AutoTokenizer,
     GenerationConfig,
@@ -54,6 +53,7 @@ from .progress import tqdm
 from .servers import Servers
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
+from .tinyllava_trained import fill_trained, load_projector, own_adapter
 from .vetting import check_loaded
 from .vlm import Vlm
 from .vlm_load import load_vlm, trained_setting
