@@ -10,7 +10,6 @@ from .torchvision_mend import TORCHVISION  # noqa: F401  before transformers, wh
 
 # isort: split
 import re
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,7 +108,6 @@ def own_adapter(
         return
     weights = _adapter_weights(folder)
     with TemporaryDirectory(prefix='shotluck-') as renamed:
-        shutil.copy(folder / 'adapter_config.json', renamed)
         save_file(weights, Path(renamed) / 'adapter_model.safetensors')
         yield Path(renamed)
 
