@@ -81,19 +81,34 @@ def _draw(ax, title, dots):  # The first dot on top; published ones hollow
     style_axes(ax)
     ax.grid(visible=False, axis='y')
 
+# %% ../nbs/40_comparison.ipynb #40-_columns_that_fit
+def _columns_that_fit(names, room):  # [[(number, width), …], …]: which columns stand beside each other
+    parts = [[]]
+    used = 0
+    for number, name in enumerate(names):
+        wide = max(10, len(name) + 2)
+        if parts[-1] and used + wide > room:
+            parts.append([])
+            used = 0
+        parts[-1].append((number, wide))
+        used += wide
+    return parts
+
 # %% ../nbs/40_comparison.ipynb #41-_table_lines
 def _table_lines(title, table, width):  # A table with its title in its corner; columns that do not fit stand below
     names = [name if len(name) <= 30 else f'…{name[-29:]}' for name in map(str, table.index)]
     shown = table.round(4).set_axis(names)
+    heads = [str(column) for column in shown.columns]
     first = max(map(len, [title, *names]))
-    columns = max(1, (width - first) // 10)
     lines = []
-    for start in range(0, len(shown.columns), columns):
-        part = shown.iloc[:, start : start + columns]
-        lines.append(title.ljust(first) + ''.join(str(column).rjust(10) for column in part.columns))
-        for name, values in zip(names, part.to_numpy()):
-            cells = [f'{value:.4f}' if np.isfinite(value) else '–' for value in values]
-            lines.append(name.ljust(first) + ''.join(cell.rjust(10) for cell in cells))
+    for part in _columns_that_fit(heads, width - first):
+        lines.append(title.ljust(first) + ''.join(heads[number].rjust(wide) for number, wide in part))
+        for name, values in zip(names, shown.to_numpy()):
+            line = name.ljust(first)
+            for number, wide in part:
+                cell = f'{values[number]:.4f}' if np.isfinite(values[number]) else '–'
+                line += cell.rjust(wide)
+            lines.append(line)
     return '\n'.join(lines)
 
 # %% ../nbs/40_comparison.ipynb #06b-012
@@ -129,7 +144,7 @@ class Comparison:
     def main(self):  # DataFrame
         "What is printed of the differences: one metric of each task"
         rows = self.differences
-        return rows[rows.metric.isin(['CIDEr', 'token F1'])] if len(rows) else rows
+        return rows[rows.metric.isin(['CIDEr', 'token F1', 'accuracy'])] if len(rows) else rows
 
     def _task_tables(self):  # {task: DataFrame}: a row for each run, a column for each metric
         tables = {}
@@ -191,7 +206,7 @@ class Comparison:
         "Draw runs with their intervals, published rows hollow"
         from matplotlib.figure import Figure
 
-        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1')
+        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1', 'accuracy')
         columns = [column for column in self.table.columns if column.split()[-1] in wanted]
         n_lines = -(-len(columns) // 4)
         fig = Figure(figsize=(11, 2.6 * n_lines + 0.4), layout='constrained')

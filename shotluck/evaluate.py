@@ -32,6 +32,7 @@ from .hub import locate
 from .judge import Judged, judge_captions
 from .looks import LookBank
 from .model import is_address, load_captioner
+from .multiple_choice import choice_of
 from .pages import names_only
 from .plan import frame_budget
 from .predict import feature_bank, other_videos, predict, process_rank
@@ -79,6 +80,8 @@ def check_record(
             " a question for qa and an answer in conversations[1].value were expected;"
             " make it again with shotluck-convert"
         )
+    if record.get('options'):
+        choice_of(record)  # raises for options among which there is no right one
 
 # %% ../nbs/42_evaluate.ipynb #42-select_records
 def records_to_predict(

@@ -34,7 +34,17 @@ from .configs import ServerSettings, is_address
 from .device import attention_for, pick_device, pick_dtype, quiet_loading
 from .endpoint import Endpoint
 from .errors import blaming_file
-from .hub import PRESETS, adapter_chain, base_of, locate, model_fingerprint, stored_bytes, weight_files
+from shotluck.hub import (
+    NON_LORA,
+    PRESETS,
+    adapter_chain,
+    base_of,
+    locate,
+    model_fingerprint,
+    projector_base,
+    stored_bytes,
+    weight_files,
+)
 from .llava import VideoLlava, picture_settings
 from .llava_captioner import LlavaCaptioner
 from .llava_checks import check_architecture, check_config, known_settings
@@ -43,6 +53,7 @@ from .progress import tqdm
 from .servers import Servers
 from .text import read_json
 from .tinyllava import is_tinyllava, load_tinyllava
+from .tinyllava_trained import fill_trained, load_projector, own_adapter
 from .vetting import check_loaded
 from .vlm import Vlm
 from .vlm_load import load_vlm, trained_setting
@@ -203,7 +214,9 @@ def load_model(
         if not (folder / 'config.json').exists():
             raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
         conf = read_json(folder / 'config.json')
-        if is_tinyllava(conf):
+        if is_tinyllava(conf) and projector_base(folder):
+            model, tok = load_projector(folder, pool, dtype, device, tower)
+        elif is_tinyllava(conf):
             model, tok = load_tinyllava(folder, pool, dtype, device, tower)
         else:
             model, tok = load_checkpoint(folder, conf, pool, dtype, device)
@@ -333,10 +346,11 @@ def load_adapter(
         raise ValueError(f"{folder}: the model that it was trained on cannot be had: {e}") from None
     if own.get('frames'):
         model.config.frames = own['frames']
-    with blaming_file(folder, f'an adapter that does not fit {base}'):
-        model = PeftModel.from_pretrained(
-            model, folder, torch_device=device, config=lora_config(folder, conf, model, base)
-        )
+    with blaming_file(folder, f'an adapter that does not fit {base}'), own_adapter(folder) as named:
+        if (folder / NON_LORA).exists():
+            fill_trained(model, folder / NON_LORA)
+        config = lora_config(named, conf, model, base)
+        model = PeftModel.from_pretrained(model, named, torch_device=device, config=config)
     return (model.merge_and_unload() if merge else model).eval(), tok
 
 # %% ../nbs/26_model.ipynb #26-kinds

@@ -205,7 +205,7 @@ def plain_record(
     for key in ('ask', 'form'):  # these may have several lines
         if record.get(key):
             record[key] = '\n'.join(plain(line) for line in record[key].splitlines())
-    for key in ('asr', 'told'):
+    for key in ('asr', 'told', 'options'):
         if record.get(key):
             record[key] = [plain(text) for text in record[key]]
     if record.get('question'):

@@ -28,7 +28,10 @@ from .progress import tqdm
 from .video import VideoError
 
 # %% ../nbs/28_predict.ipynb #06-008-_source
-def _source(record):  # The video that a record's clip was cut from: its path without the number of the clip
+# The video that a record's clip was cut from: as the record says, else its path without the number of the clip
+def _source(record):
+    if record.get('options') and isinstance(record.get('source'), str):
+        return Path(record['source'])
     return Path(record['video']).parent / Path(record['video']).stem.rsplit('.', 1)[0]
 
 # %% ../nbs/28_predict.ipynb #28-_nearest_other

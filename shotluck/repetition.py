@@ -57,7 +57,10 @@ def repetition(
     of_task = {}
     for record in records:
         if record['id'] in texts:
-            of_task.setdefault(record['task'], []).append((texts[record['id']], reference_of(record) or ''))
+            right = reference_of(record) or ''
+            if record.get('options'):
+                right = right[:1]  # its letter: the words of each question are other ones
+            of_task.setdefault(record['task'], []).append((texts[record['id']], right))
     lines = []
     for task, pairs in of_task.items():
         lines += _of_task(task, *zip(*pairs))

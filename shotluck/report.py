@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .choice_questions import option_lines
 from .comparison import PUBLISHED_NOTE
 from .configs import parse_names
 from .errors import command
@@ -86,12 +87,31 @@ def _verdict_of(rows):  # The sentence for one task, from its rows of `value_of_
         )
     return f'No sign that the video is used: {beside}, and neither differs by more than the choice of videos explains.'
 
+# %% ../nbs/41_report.ipynb #41-_order_of
+def _order_of(rows):  # The sentence on the order of the frames for one task, '' for one without options
+    main = rows.iloc[0]
+    if main.metric != 'accuracy':
+        return ''
+    asked = [row for row in rows.itertuples(index=False) if row.row in ('reversed', 'shuffled')]
+    if not asked:
+        return 'Whether the order of the frames is used cannot be said: that takes --controls reversed,shuffled.'
+    if 'too few' in asked[0].words:
+        return f'Whether the order of the frames is used cannot be said: {asked[0].words}.'
+    values = ', '.join(f'{row.value:.3f} with {row.row} frames' for row in asked)
+    lower = [row.row for row in asked if row.words.startswith('lower')]
+    if lower:
+        return f"The order of the frames is used: accuracy is {main.value:.3f}, {values}."
+    return f"No sign that the order of the frames is used: accuracy is {main.value:.3f}, {values}."
+
 # %% ../nbs/41_report.ipynb #41-verdict-def
 def verdict(
     table,  # DataFrame, from `value_of_inputs`, with the rows blank and other
 ) -> dict:  # task -> sentence
-    "Whether the model uses the video, in words; a difference counts if its interval leaves out 0"
-    return {task: _verdict_of(rows) for task, rows in table.groupby('task', sort=False)}
+    "Whether the model uses the video, and its order, in words; a difference counts if its interval leaves out 0"
+    sentences = {}
+    for task, rows in table.groupby('task', sort=False):
+        sentences[task] = f'{_verdict_of(rows)} {_order_of(rows)}'.strip()
+    return sentences
 
 # %% ../nbs/41_report.ipynb #06b-009-extremes
 def best_and_worst(
@@ -102,7 +122,8 @@ def best_and_worst(
     found = set()
     for metrics, _ in scores.parts.values():
         for values in metrics.each().T:
-            order = np.argsort(values, kind='stable')
+            order = np.argsort(values, kind='stable')  # NaN, of records that the metric is not about, comes last
+            order = order[: np.isfinite(values).sum()]
             found.update(metrics.ids[i] for i in [*order[:n], *order[-n:]])
     return found
 
@@ -148,6 +169,14 @@ def thumbnails(
             found[i] = [uri_of[frame] for frame in middles]
     return found
 
+# %% ../nbs/41_report.ipynb #41-_item-question_of
+def _question_of(record):  # What is asked, on one line, with what it tests and its options if it has any
+    options = record.get('options')
+    if not isinstance(options, list):
+        return record.get('question', '')
+    tests = f"{record['dimension']}: " if record.get('dimension') else ''
+    return tests + '  '.join([record.get('question', ''), *option_lines(options)])
+
 # %% ../nbs/41_report.ipynb #41-_item
 def _item(record, name, scores, preds, shown, pictures):  # A record as the page's script reads it
     i = record['id']
@@ -158,7 +187,7 @@ def _item(record, name, scores, preds, shown, pictures):  # A record as the page
         ref=reference_of(record),
         said=preds[name][i],
         asr=' / '.join(str(text) for text in record.get('asr') or [] if text),
-        ask=record.get('question', ''),
+        ask=_question_of(record),
         scores={metric: None if np.isnan(value) else round(value, 4) for metric, value in scores.each[i].items()},
         rows=others,
         pics=pictures.get(i, []),

@@ -26,6 +26,7 @@ from shotluck.metrics import (
     ptb_tokens,
     space_tokens,
 )
+from .multiple_choice import ChoiceMetrics
 from .progress import tqdm
 from .text import read_jsonl, safe_table
 
@@ -107,12 +108,12 @@ def _checked(predictions, records, partial):  # The records to score; `ValueErro
 class Part(NamedTuple):
     "The records of one task as numbers"
 
-    metrics: CocoMetrics | AnswerMetrics
+    metrics: CocoMetrics | AnswerMetrics | ChoiceMetrics
     which: np.ndarray  # For each record the number of its video, from 0
 
 # %% ../nbs/18_score.ipynb #06a-025-drawn
 def bootstrap_samples(
-    part: CocoMetrics | AnswerMetrics,  # Records as numbers
+    part: CocoMetrics | AnswerMetrics | ChoiceMetrics,  # Records as numbers
     which: np.ndarray,  # For each record the number of its video, from 0
     draws: int,  # Samples
     seed: int,  # The same seed and videos give the same draws, so that runs can be paired
@@ -130,7 +131,7 @@ def bootstrap_samples(
 
 # %% ../nbs/18_score.ipynb #06a-025-left_out
 def omitted_values(
-    part: CocoMetrics | AnswerMetrics,  # Records as numbers
+    part: CocoMetrics | AnswerMetrics | ChoiceMetrics,  # Records as numbers
     which: np.ndarray,  # For each record the number of its video, from 0
 ) -> np.ndarray:  # V M
     "Scores with one video left out each time"
@@ -161,6 +162,8 @@ def _notes_of(task, part, which):  # What must be known to read the numbers of o
             f'METEOR and ROUGE-L read the first {METEOR_WORDS:,} words of each text, '
             f'{part.long} records of {task} have more'
         )
+    if isinstance(part, ChoiceMetrics):
+        notes += part.notes(task)
     return notes
 
 # %% ../nbs/18_score.ipynb #06a-024
@@ -198,7 +201,9 @@ class Scores:
             pinned = 'pinned' if self.pinned[row.task] else 'unpinned'
             records.append(f"{row.task} {row.n}{of} records {row.ids} ({pinned})")
         records += [f'{task} 0 of {n} records' for task, n in self.total.items() if task not in self.parts]
-        if self.metric == 'coco':
+        if self.parts and all(isinstance(part, ChoiceMetrics) for part, _ in self.parts.values()):
+            how = 'options read by their letters or words'
+        elif self.metric == 'coco':
             how = f'protocol {PROTOCOL}'
         else:
             how = f'counted as {self.metric} does, which is not protocol {PROTOCOL}'
@@ -224,14 +229,29 @@ class Scores:
         style = 'width:100%;height:720px;border:1px solid #ccc'
         return f'<iframe srcdoc="{escape(self.html, quote=True)}" style="{style}"></iframe>'
 
+# %% ../nbs/18_score.ipynb #18-_part-drawn_with
+def _drawn_with(
+    record,
+):  # Name of the video that it is drawn with; a video and its reverse are one, if the record says so
+    source = record.get('source') if record.get('options') else ''
+    return str(source or record.get('video') or record['id'].split('/')[0])
+
 # %% ../nbs/18_score.ipynb #18-_part
 def _part(task, records, predictions, metric):  # The `Part` of one task
     refs = {record['id']: reference_of(record) for record in records}
-    if task == 'qa':
+    with_options = sum(bool(record.get('options')) for record in records)
+    if 0 < with_options < len(records):
+        raise ValueError(
+            f"{with_options} of {len(records)} questions have options, the others have none: "
+            'score them apart (--match, or a file of records for each)'
+        )
+    if with_options:
+        metrics = ChoiceMetrics(records, predictions)
+    elif task == 'qa':
         metrics = AnswerMetrics(refs, predictions)
     else:
         metrics = CocoMetrics(refs, predictions, METRICS[metric])
-    videos = [str(record.get('video') or record['id'].split('/')[0]) for record in records]
+    videos = [_drawn_with(record) for record in records]
     return Part(metrics, np.unique(videos, return_inverse=True)[1])
 
 # %% ../nbs/18_score.ipynb #18-_values

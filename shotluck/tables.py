@@ -16,6 +16,8 @@ import re
 from itertools import chain
 from pathlib import Path
 
+from .choice_questions import choice_annotations, question_form
+from .llava_lists import is_llava_list, llava_annotations
 from .pickles import read_split_info
 from .storyboard_annotations import read_storyboard_annotation
 from shotluck.text import (
@@ -348,8 +350,13 @@ def _is_annotation_file(path):
     return right_kind and not path.stem.endswith('_meta') and not path.name.startswith('.')
 
 # %% ../nbs/10_tables.ipynb #10-tables-_split_of
-def _default_split(path):  # That of its name; a table without one is split row by row, all else is for training
-    return parse_split(path) or ('' if path.suffix.lower() in TABLES else 'train')
+# That of its name; without one a table is split row by row, questions with options are test, all else is for training
+def _default_split(path):
+    if split := parse_split(path):
+        return split
+    if path.suffix.lower() in TABLES:
+        return ''
+    return 'test' if question_form(path) else 'train'
 
 # %% ../nbs/10_tables.ipynb #00d-016-annotation_files
 def annotation_files(
@@ -411,6 +418,10 @@ def _begins_with_brace(path):  # Is it one object in JSON, as a storyboard is, a
     except (OSError, ValueError):
         return False  # whoever reads on says what is wrong
 
+# %% ../nbs/10_tables.ipynb #00d-016-or_fault
+def _or_fault(ann):  # An annotation with its times checked; what is wrong with a row, as a `Fault`
+    return _with_checked_times(ann) if isinstance(ann, dict) else Fault(ann)
+
 # %% ../nbs/10_tables.ipynb #00d-016
 def iter_annotations(
     file,  # One of `annotation_files`, or a `*_split_info.pkl`
@@ -426,6 +437,10 @@ def iter_annotations(
         yield from map(_with_checked_times, iter_jsonl(file, _line_fault, nan=False))
     elif ending == '.pkl':
         yield from _split_info_annotations(file)
+    elif question_form(file):
+        yield from map(_or_fault, choice_annotations(file, iter_json(file)))
+    elif is_llava_list(file):
+        yield from map(_or_fault, llava_annotations(iter_json(file)))
     elif _begins_with_brace(file):
         yield _with_checked_times(read_storyboard_annotation(file))
     else:

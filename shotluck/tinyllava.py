@@ -275,31 +275,35 @@ def load_tinyllava(
     dtype=None,  # torch dtype; None: float32
     device='cpu',  # Where to
     tower: str = None,  # Folder or hub id of the vision tower; None: the one that the config names
+    base: Path = None,  # Folder of the other weights and the tokenizer, if `folder` has only its config; None: `folder`
+    trained: dict = None,  # Weights that go before those, by their names here
 ):  # (VideoLlava, tokenizer)
     "A model in TinyLLaVA's format, ready to generate, and its tokenizer; `ValueError` names what does not fit"
     folder = Path(folder)
+    base = base or folder
     dtype = dtype or torch.float32
     conf = read_json(folder / 'config.json')
     if not is_tinyllava(conf):
         kind = conf.get('model_type') if isinstance(conf, dict) else None
         raise ValueError(f"{folder}: model type {kind!r} is none of TinyLLaVA's ({', '.join(FAMILIES)})")
     with blaming_file(folder, 'not to be loaded'):
-        tower = find_tower(folder, check_config(conf), tower)
-    tok = load_tokenizer(folder, conf)
+        tower = find_tower(base, check_config(conf), tower)
+    tok = load_tokenizer(base, conf)
     preprocessor = None
-    for place in (folder, tower):  # the tower's own goes before
+    for place in (base, tower):  # the tower's own goes before
         if (place / 'preprocessor_config.json').exists():
             preprocessor = place / 'preprocessor_config.json'
     with blaming_file(f'{folder}, tower {tower.name}', 'not to be loaded'):
         image_token = tok.convert_tokens_to_ids('<image>')
         pictures = read_json(preprocessor) if preprocessor else None
         config = make_config_of(conf, read_json(tower / 'config.json'), image_token, pool or 1, pictures)
-        stored = stored_bytes(weight_files(folder) + weight_files(tower))
+        stored = stored_bytes(weight_files(base) + weight_files(tower))
         check_architecture(config, stored, dtype.itemsize, str(device))
         with init_empty_weights(include_buffers=False):
             model = VideoLlava._from_config(config, dtype=dtype, attn_implementation=attention_for(str(device), dtype))
     dropped = rf'vision_model\.encoder\.layers\.{config.vision_config.num_hidden_layers}\..*'
-    stored = map_weights(folder, LANGUAGE) | map_weights(tower, TOWER, f'{STALE}|{dropped}')
+    stored = map_weights(base, LANGUAGE) | map_weights(tower, TOWER, f'{STALE}|{dropped}')
+    stored |= trained or {}
     model.tie_weights()
     if config.tie_word_embeddings:
         stored.pop('lm_head.weight', None)  # one matrix for both

@@ -94,7 +94,8 @@ def _pictures(record, folder):  # Four frames a shot as data URIs; none of a vid
 
 # %% ../nbs/30_validation.ipynb #05c-010
 def _score_words(values):  # The scores of one answer that can be read on their own, in words
-    shown = [(name, values[name]) for name in ('CIDEr', 'ROUGE-L', 'token F1') if values.get(name) is not None]
+    names = ('CIDEr', 'ROUGE-L', 'token F1', 'accuracy')
+    shown = [(name, values[name]) for name in names if values.get(name) is not None]
     return ', '.join(f'{name} {value:.2f}' for name, value in shown if math.isfinite(value))
 
 
