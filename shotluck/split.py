@@ -22,6 +22,7 @@ from .errors import command
 from .files import Journal, path_inside, remove_partial_files, shard_path, shard_paths, write_jsonl
 from .jobs import parallel_map
 from .ledger import read_ledger
+from .published_annotations import named_videos, video_file
 from .shots import Shot, annotated_shots, cut_f1, detect_shots, named_detector
 from .tables import annotation_files, companion_files, iter_annotations, read_split_info, shard_of
 from .video import VideoError, check_frames, is_video, probe
@@ -191,6 +192,24 @@ def _add_split_info(found, files):  # Shots of videos that no annotation gives s
             if video in found and found[video] is None:
                 found[video] = annotated_shots([f'_{shot[0]}_{shot[1]}' if shot else '' for shot in shots])
 
+# %% ../nbs/16_split.ipynb #16-_joined_shots
+def _joined_shots(before, shots):  # Shots of one video from two annotations
+    both = [*(before or []), *(shots or [])]
+    in_frames = any(isinstance(shot, Shot) for shot in before or [])
+    if in_frames or not any(isinstance(shot, Span) for shot in both):
+        return shots if before is None else before
+    joined, known = [], set()
+    for shot in both:
+        if shot is None or shot not in known:
+            joined.append(shot)
+            known.add(shot)
+    return joined
+
+# %% ../nbs/16_split.ipynb #16-_named_files
+def _named_files(folder):  # As `named_videos` gives them, of a folder that need not be there
+    folder = Path(folder)
+    return named_videos([file.relative_to(folder).as_posix() for file in folder_videos(folder)])
+
 # %% ../nbs/16_split.ipynb #02-016
 def listed_videos(
     annotations: str | Path | list | None,  # Annotation files or folder; None: every video in the folder
@@ -204,11 +223,16 @@ def listed_videos(
             raise ValueError(f"{folder}: no such folder of videos")
         return {str(file.relative_to(folder)): None for file in folder_videos(folder)}
     found = {}
+    named = None  # files in the folder, which are looked for only where annotations name none
     for _, file in annotation_files(annotations):
         try:
             for ann in iter_annotations(file):
-                if isinstance(ann, dict) and isinstance(ann.get('video'), str) and found.get(ann['video']) is None:
-                    found[ann['video']] = shots_of(ann)
+                if not isinstance(ann, dict) or not isinstance(ann.get('video'), str):
+                    continue
+                if 'published' in ann and named is None:
+                    named = _named_files(videos_dir)
+                name = video_file(ann['video'], named) if 'published' in ann else ann['video']
+                found[name] = _joined_shots(found.get(name), shots_of(ann))
         except ValueError as e:
             if not quiet:
                 print(e)
