@@ -97,7 +97,7 @@ def _annotations(
             for place, ann in enumerate(iter_annotations(file)):
                 name = _video_name(ann)
                 if isinstance(ann, dict) and 'published' in ann:
-                    named = named_videos(lines) if named is None else named
+                    named = named_videos(lines, lines) if named is None else named
                     name = video_file(name, named)
                     ann = {**ann, 'video': name, 'split': _split_of(file_split, file, ann, name)}
                 if not in_shard(name):

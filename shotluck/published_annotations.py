@@ -216,18 +216,24 @@ def published_sources(
 ENDINGS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.wmv', '.mpg', '.3gp')  # The first is preferred
 
 
+def _is_video(name):
+    return PurePosixPath(name).suffix.lower() in ENDINGS
+
+
 def named_videos(
     paths,  # Files, relative to the folder of the videos
+    folders=(),  # Folders of frames, relative to the same
 ) -> dict:  # {path, name or name without ending: path}
-    "The videos among files, under each name that an annotation may give them"
-    found = []
-    for path in map(PurePosixPath, sorted(paths)):
-        if path.suffix.lower() in ENDINGS:
-            found.append((ENDINGS.index(path.suffix.lower()), path))
+    "The videos among files, under each name that an annotation may give them; a file goes before a folder of frames"
+    found = sorted(map(PurePosixPath, filter(_is_video, paths)))
+    found.sort(key=lambda path: ENDINGS.index(path.suffix.lower()))
     named = {}
     for name in (str, attrgetter('name'), attrgetter('stem')):
-        for _, path in sorted(found):
+        for path in found:
             named.setdefault(name(path), str(path))
+    for path in map(PurePosixPath, sorted(folders)):
+        for name in (str(path), path.name):
+            named.setdefault(name, str(path))
     return named
 
 
@@ -235,7 +241,8 @@ def video_file(
     name: str,  # As a published annotation names a video
     named: dict,  # From `named_videos`
 ) -> str:  # Path in the folder of the videos; '.mp4' is added where there is no such file
-    "The file of a video that an annotation names"
-    if name in named:
-        return named[name]
-    return name if PurePosixPath(name).suffix.lower() in ENDINGS else f'{name}.mp4'
+    "The file, or folder of frames, of a video that an annotation names"
+    stem = PurePosixPath(name).stem if _is_video(name) else name
+    if name in named or stem in named:
+        return named.get(name) or named[stem]
+    return name if _is_video(name) else f'{name}.mp4'
