@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['TRUNCATED', 'VIDEO_ENDINGS', 'Span', 'describe_video', 'is_video_name', 'folder_videos', 'frame_folders',
-           'unknown_videos', 'warn_unknown_videos', 'shots_of', 'listed_videos', 'split', 'compare_table', 'main',
-           'Shot', 'clip_name', 'detect_shots', 'write_all_clips', 'write_clips']
+           'is_library', 'unknown_videos', 'warn_unknown_videos', 'shots_of', 'listed_videos', 'split', 'compare_table',
+           'main', 'Shot', 'clip_name', 'detect_shots', 'write_all_clips', 'write_clips']
 
 # %% ../nbs/16_split.ipynb #16-split-imports
 import mimetypes
 import os
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from .clips import clip_name, write_all_clips, write_clips  # noqa: F401, also f
 from .data_folder import remember_videos, video_folder
 from .errors import command
 from .files import Journal, path_inside, remove_partial_files, shard_path, shard_paths, write_jsonl
-from .frame_folder import file_state, frame_folder, is_frame_folder
+from .frame_folder import file_state, frame_folder, is_frame_folder, is_picture_name
 from .jobs import parallel_map
 from .ledger import read_ledger
 from .published_annotations import named_videos, video_file
@@ -151,17 +152,32 @@ def folder_videos(
     return [file for file in _files_in(folder) if is_video_name(file)]
 
 # %% ../nbs/16_split.ipynb #16-frame_folders
+_numbered = re.compile(r'.*[0-9]\.[^.]+')
+
+
+def _holds_frames(names):  # Of the files in a folder
+    pictures = list(filter(is_picture_name, names))
+    return len(pictures) > 1 and all(map(_numbered.fullmatch, pictures)) and not any(map(is_video_name, names))
+
+
 def frame_folders(
     folder: str | Path,  # Folder of videos
 ) -> list:  # Paths, in a stable order
     "Folders of frames below a folder, without hidden ones and without those inside a folder of frames"
     found = []
-    for root, folders, _ in os.walk(folder):
-        if root != str(folder) and is_frame_folder(root):
+    for root, folders, names in os.walk(folder):
+        if root != str(folder) and _holds_frames(names):
             found.append(Path(root))
             folders.clear()
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
     return found
+
+# %% ../nbs/16_split.ipynb #16-is_library
+def is_library(
+    path: str | Path,  # What a user names
+) -> bool:
+    "Is it a folder of videos, and no folder of frames, which is a video itself?"
+    return Path(path).is_dir() and (any(folder_videos(path)) or not is_frame_folder(path))
 
 # %% ../nbs/16_split.ipynb #02-016a-passed_over
 def unknown_videos(
