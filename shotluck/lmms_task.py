@@ -49,9 +49,10 @@ def needed_clips(
     "The shots that have to be cut out of their videos"
     needed = {}
     for record in records:
-        line = from_json(lines[record['video']]) if record['video'] in lines else None
-        if line is None or len(record['shots']) > 1 or record['task'] in ('summary', 'qa'):
+        if len(record['shots']) > 1 or record['task'] in ('summary', 'qa'):
             continue
+        unknown = dict(video=record['video'], frames=0, status='missing')  # no clip is made of it
+        line = from_json(lines[record['video']]) if record['video'] in lines else unknown
         if record['shots'][0] != [0, line['frames']]:
             row = needed.setdefault(record['video'], dict(line, shots=[]))
             if record['shots'][0] not in row['shots']:
