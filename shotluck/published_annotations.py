@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'OtherLanguage', 'is_vatex', 'vatex_annotation', 'published_form', 'published_annotations',
-           'may_be_published', 'is_published_file', 'published_sources', 'named_videos', 'video_file']
+           'is_published_file', 'published_sources', 'named_videos', 'video_file']
 
 # %% ../nbs/10_published_annotations.ipynb #10p-imports
 import re
@@ -159,35 +159,35 @@ def published_annotations(
         yield ann
 
 # %% ../nbs/10_published_annotations.ipynb #10p-head
-_key = re.compile(r'"(?:videoID|video_id|timestamps|database)"\s*:')
+_key = re.compile(r'\{.*"(?:video_id|timestamps|database)"\s*:|\[.*"videoID"\s*:', re.DOTALL)
 
 
-def may_be_published(
-    path: str | Path,  # A file
-) -> bool:
-    "May it be a published annotation file, as far as its first 4,096 characters tell?"
+def _head(path):  # The first 4,096 characters of a JSON file if it may be a published one, else ''
     if Path(path).suffix.lower() != '.json':
-        return False
+        return ''
     try:
         with TextReader(path) as f:
-            return bool(_key.search(f.read(4096)))
+            head = f.read(4096).lstrip()
     except (OSError, ValueError):
-        return False
+        return ''
+    return head if _key.match(head) else ''
+
+
+def _published_value(path):  # What a published file that is one object holds; None if it is another file
+    if _head(path)[:1] != '{':
+        return None
+    try:
+        value = read_json(path)
+    except ValueError:
+        return None  # whoever reads its annotations says what is wrong
+    return value if published_form(value) else None
 
 # %% ../nbs/10_published_annotations.ipynb #10p-is-file
 def is_published_file(
     path: str | Path,  # A file
 ) -> bool:
-    "Is it a published annotation file? Read whole only if its beginning says that it may be one"
-    if not may_be_published(path):
-        return False
-    try:
-        with TextReader(path) as f:
-            if f.read(1) == '[':
-                return 'videoID' in f.read(4096)
-        return bool(published_form(read_json(path)))
-    except ValueError:
-        return False
+    "Is it a published annotation file? One object is read whole if its beginning says that it may be one"
+    return _head(path)[:1] == '[' or _published_value(path) is not None
 
 # %% ../nbs/10_published_annotations.ipynb #10p-sources
 _youtube = re.compile(r'(?:[?&]v=|youtu\.be/)([A-Za-z0-9_-]{11})')
@@ -197,13 +197,8 @@ def published_sources(
     path: str | Path,  # An annotation file
 ) -> dict:  # {clip: YouTube id}; {} if the file is of another form
     "The videos that the clips of an MSR-VTT file were cut from"
-    if not may_be_published(path):
-        return {}
-    try:
-        value = read_json(path)
-    except ValueError:
-        return {}  # whoever reads its annotations says what is wrong
-    if published_form(value) != 'MSR-VTT':
+    value = _published_value(path)
+    if value is None or published_form(value) != 'MSR-VTT':
         return {}
     sources = {}
     for entry in value['videos']:
