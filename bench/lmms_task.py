@@ -1,7 +1,7 @@
 """What `shotluck lmms` writes, read and scored by lmms-eval itself: python bench/lmms_task.py; writes bench/lmms_task.json
 
 Needs lmms-eval, which asks for many packages; the task loader and the evaluation loop run with these:
-pip install --target lmms --no-deps lmms-eval && pip install --target lmms NEEDED (printed by --needs), and PYTHONPATH=lmms.
+pip install --target lmms --no-deps lmms-eval $(python bench/lmms_task.py --needs), then PYTHONPATH=lmms.
 A made set of videos and records becomes a folder of tasks; lmms-eval's TaskManager finds and loads them, its own evaluation
 loop asks a model that knows some of the answers, and its numbers must be those of `shotluck.score`."""
 
@@ -11,6 +11,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from shotluck.torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which lmms-eval imports
+
+# isort: split
 import numpy as np
 
 from shotluck.convert import convert
@@ -19,7 +22,10 @@ from shotluck.lmms_task import METRICS_OF, write_task
 from shotluck.score import read_records, score
 from shotluck.video import write_video
 
-NEEDED = 'datasets loguru tenacity evaluate sacrebleu pytablewriter sqlitedict decord av pillow nltk zss pywsd Levenshtein dotenv'
+NEEDED = (
+    'datasets pyarrow dill multiprocess xxhash aiohttp aiohappyeyeballs aiosignal attrs frozenlist multidict yarl '
+    'propcache evaluate loguru tenacity sacrebleu portalocker tabulate lxml pytz'
+)
 
 
 def made_data(folder):

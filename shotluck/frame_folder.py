@@ -43,15 +43,23 @@ def is_picture_name(
     return os.path.splitext(name)[1].lower() in PICTURES and not name.startswith('.')
 
 
+_counted = re.compile(r'.*[0-9]\.[^.]+')  # A name that ends with a number
+
+
 def is_frame_folder(
     path: str | Path,  # What stands in the place of a video
 ) -> bool:
-    "Is it a folder that holds a picture?"
+    "Is it a folder that holds two numbered pictures or more?"
+    n_pictures = 0
     try:
         with os.scandir(path) as entries:
-            return any(is_picture_name(entry.name) for entry in entries)
+            for entry in entries:
+                n_pictures += is_picture_name(entry.name) and bool(_counted.fullmatch(entry.name))
+                if n_pictures > 1:
+                    return True
     except (OSError, ValueError):
-        return False
+        pass
+    return False
 
 # %% ../nbs/04_frame_folder.ipynb #04f-missing
 def _check_numbers(folder, names):  # `VideoError` if two pictures have one number, or one is missing
