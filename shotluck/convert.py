@@ -115,7 +115,8 @@ class _Admission:
                 self.refused = 'leak', 'its source is in val or test'
             elif row.id in self.seen:
                 self.refused = 'duplicate', f'{row.id} came before'
-            self.seen.add(row.id)
+            else:
+                self.seen.add(row.id)
         if row.status == 'ok' and self.refused:
             row = row._replace(status=self.refused[0], reason=self.refused[1], text=b'')
         return row
