@@ -224,4 +224,4 @@ def iter_folder_frames(
         picture = _open_picture(Path(path), found.names[k], _decoded)
         if picture.shape[:2] != (found.height, found.width):
             raise VideoError(f"{Path(path) / found.names[k]}: has changed while it was read")
-        yield k, av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+        yield k, av.VideoFrame.from_ndarray(np.ascontiguousarray(picture))  # rgb24
