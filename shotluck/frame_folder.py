@@ -188,7 +188,7 @@ class FrameFolder(NamedTuple):
 
 
 @lru_cache(64)
-def _folder_as_it_was(path, state):
+def _folder_as_it_was(path, absolute, state):  # Errors name the path as it was given
     folder = Path(path)
     names = sorted(filter(is_picture_name, os.listdir(folder)), key=_natural)
     if not names:
@@ -207,9 +207,8 @@ def frame_folder(
     path: str | Path,  # A folder of frames
 ) -> FrameFolder:
     "What a folder of frames holds; `VideoError` in one line if a picture is missing, broken or of another size"
-    path = os.path.abspath(path)
     try:
-        return _folder_as_it_was(path, file_state(path))
+        return _folder_as_it_was(str(path), os.path.abspath(path), file_state(path))
     except OSError as e:
         raise VideoError(f"{path}: cannot be read ({e.strerror})", 'missing') from None
 
