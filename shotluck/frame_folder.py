@@ -184,7 +184,11 @@ class FrameFolder(NamedTuple):
     @property
     def note(self) -> str:  # '' if there is nothing to say
         "What must be known of its times"
-        return '' if self.is_told else f'neither fps.txt nor fps.csv says how many pictures make a second: {self.fps:g}'
+        return (
+            ''
+            if self.is_told
+            else f'neither fps.txt nor fps.csv says how many pictures make a second: {self.fps:g} is taken'
+        )
 
 
 @lru_cache(64)
