@@ -227,7 +227,7 @@ class RecordData(torch.utils.data.Dataset):
         bad = {}
         for video in videos:
             try:
-                if not path_inside(folder, video).is_file():
+                if not path_inside(folder, video).exists():
                     bad[video] = ('missing', f"{Path(folder) / video}: no such file")
             except ValueError as e:
                 bad[video] = ('bad_row', str(e))

@@ -24,6 +24,7 @@ from .cluster import run_parts
 from .configs import CaptionCfg, EvaluateCfg
 from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
+from .frame_folder import frame_folder
 from .jobs import run_supervised
 from .model import captioner_key, load_captioner
 from .pages import names_only
@@ -34,12 +35,14 @@ from .sentences_corrected import read_sentences
 from .shots import Shot, named_detector
 from .shots_ahead import ShotsAhead
 from .speech import load_subtitles
-from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, warn_unknown_videos
+from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, is_library, warn_unknown_videos
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode
 from .tables import shard_of
 from .transitions import soft_words
 from .video import probe
+from .transitions import SoftTransitions, soft_words
+from .video import PICTURES_CODEC, probe
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 
 _all_ = ['CaptionCfg', 'LOG', 'subtitles_beside', 'speech_per_shot']  # also found here
@@ -121,6 +124,8 @@ def _how_made(captioner, cfg, shots_from, said, inside):  # The meta data of a s
 def _faults(info, path, before):  # What is wrong with a film; `before`: the state of its file when it was opened
     if info.truncated:
         yield f'{TRUNCATED.capitalize()}.'
+    if info.codec == PICTURES_CODEC and (note := frame_folder(path).note):
+        yield f'{note.capitalize()}.'
     after = path.stat()
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         end = timecode(info.duration, full=False)
@@ -295,13 +300,13 @@ def caption_video(
 
 # %% ../nbs/53_caption.ipynb #07-016-videos_in
 def videos_in(
-    paths: list,  # Video files and folders
+    paths: list,  # Video files, folders of frames, and folders of video files
 ) -> list:  # [Path, …], in the order given
-    "The video files named, and those in the folders named, each once; `ValueError` for a folder without any"
+    "The videos named, and the video files in the folders named, each once; `ValueError` for a folder without any"
     found = {}
     for path in map(Path, paths):
         videos = [path]
-        if path.is_dir():
+        if is_library(path):
             warn_unknown_videos(path)
             videos = [video for video in folder_videos(path) if video.is_file()]
             if not videos:
@@ -377,7 +382,7 @@ def caption_file(
         )
         if old and (said := take_over(board, old, results)):
             tqdm.write(f'{display_name(video)}: {said}')
-        paths = results.write(lambda form: board.render(form, results.src))
+        paths = results.write(lambda form: board.render(form, results.src if results.video.is_file() else None))
         done.finish()
     return paths, False
 
@@ -459,7 +464,7 @@ def caption_files(
     videos = [video for video in videos if in_shard(f'{video.parent.name}/{video.name}')]
     corrected = [path for path in corrected if in_shard(f'{path.parent.name}/{path.name}')]
     written, failed, skipped = {}, {}, []
-    folders = [path for path in map(Path, paths) if path.is_dir()]
+    folders = [path for path in map(Path, paths) if is_library(path)]
     for line in settle({video: (out or video.parent, names[video]) for video in videos}, folders):
         tqdm.write(line)
     for path in corrected:

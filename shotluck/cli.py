@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', 'finetune_main', 'evaluate_main', 'caption_main',
            'serve_main', 'describe_main', 'doctor_main', 'function_of', 'parser_of', 'run', 'download', 'split',
-           'convert', 'finetune', 'evaluate', 'score', 'compare', 'caption', 'serve', 'describe', 'doctor', 'demo',
-           'main']
+           'convert', 'finetune', 'evaluate', 'score', 'compare', 'lmms', 'caption', 'serve', 'describe', 'doctor',
+           'demo', 'main']
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
@@ -228,6 +228,7 @@ COMMANDS = dict(
     evaluate=('cli', 'evaluate_main'),
     score=('report', 'score_main'),
     compare=('comparison', 'compare_main'),
+    lmms=('lmms_task', 'main'),
     caption=('cli', 'caption_main'),
     serve=('cli', 'serve_main'),
     describe=('cli', 'describe_main'),
@@ -336,6 +337,11 @@ def score():
 def compare():
     "shotluck-compare"
     return run('compare')
+
+
+def lmms():
+    "shotluck-lmms"
+    return run('lmms')
 
 
 def caption():

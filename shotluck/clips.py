@@ -12,9 +12,12 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from .files import Journal, atomic_write, ffmpeg_exe, path_inside, remove_partial_files
+from .frame_folder import file_state
 from .jobs import parallel_map
-from .video import FORMATS, VideoError, iter_sound, probe
+from .video import FORMATS, PICTURES_CODEC, VideoError, iter_pictures, iter_sound, probe, write_video
 
 # %% ../nbs/16_clips.ipynb #02-022-clip_name
 def clip_name(
@@ -81,6 +84,14 @@ def _run_ffmpeg(info, path, shots, parts, crf):  # Write the parts; a sound trac
         said = run.stderr.decode(errors='replace').strip()[-300:]
         raise VideoError(f"{path}: ffmpeg could not cut it ({said})")
 
+# %% ../nbs/16_clips.ipynb #16-_write_pictures
+def _write_pictures(info, path, shots, parts, crf):  # The clips of a folder of frames, with even sides
+    sides = ((0, info.height % 2), (0, info.width % 2), (0, 0))
+    for (start, end), part in zip(shots, parts):
+        shown = iter_pictures(path, [], 16, list(range(start, end)), max(info.width, info.height))
+        pictures = (np.pad(picture, sides) for _, _, picture in shown)
+        write_video(part, pictures, info.fps, options=dict(crf=str(crf), preset='veryfast', tune='ssim'))
+
 # %% ../nbs/16_clips.ipynb #02-022
 def write_clips(
     path,  # A video file
@@ -99,7 +110,10 @@ def write_clips(
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix='.part-') as folder:
         parts = [Path(folder, f'{i}.mp4') for i in range(len(shots))]
-        _run_ffmpeg(info, path, shots, parts, crf)
+        if info.codec == PICTURES_CODEC:
+            _write_pictures(info, path, shots, parts, crf)
+        else:
+            _run_ffmpeg(info, path, shots, parts, crf)
         paths = []
         for (start, end), part in zip(shots, parts):
             frames = probe(part).frames
@@ -125,9 +139,9 @@ def _clip_is_there(note, out_dir, row, shot):  # Is it whole, and made from the 
 def _clips(videos_dir, out_dir, job):  # In a worker: writes the clips of one video, gives the lines of the note
     video, shots = job
     path = path_inside(videos_dir, video)
-    before = path.stat()
+    size, mtime = file_state(path)
     clips = write_clips(path, shots, out_dir, name=video)
-    source = dict(video=video, size=before.st_size, mtime=before.st_mtime_ns)
+    source = dict(video=video, size=size, mtime=mtime)
     return [
         dict(source, clip=clip_name(video, shot), shot=list(shot), bytes=clip.stat().st_size)
         for shot, clip in zip(shots, clips)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .choice_questions import Choice, option_lines
 from .clips import clip_name
+from .published_annotations import OtherLanguage
 from .shots import annotated_shots
 from .storyboard_annotations import Unapproved
 from .tables import Fault
@@ -174,7 +175,10 @@ def annotation_fault(
     return ''
 
 # %% ../nbs/17_conversations.ipynb #17-_gap
-def _gap(start, last_end):  # How a shot lies to the one before it; '' if it begins where that one ends
+def _gap(shot, last):  # How a shot lies to the one before it; '' if it begins where that one ends, or is the same
+    start, last_end = shot[0], last[1]
+    if shot == last:
+        return ''
     if start > last_end:
         return f'{start - last_end} frames after the last shot'
     if start < last_end:
@@ -188,7 +192,7 @@ def shot_faults(
 ) -> list:  # (status, reason) for each; a reason beside `ok` is a note
     "Judge annotated shots: one that holds no frame cannot be used, gaps and overlaps are noted"
     states = []
-    last_end = 0
+    last = [0, 0]
     for shot in shots:
         if shot is None:
             states.append(('bad_row', 'its name gives no frames'))
@@ -199,8 +203,8 @@ def shot_faults(
         elif start < 0 or end > frames:
             states.append(('bad_row', f'shot [{start}, {end}) does not lie in {frames} frames'))
         else:
-            states.append(('ok', _gap(start, last_end)))
-            last_end = end
+            states.append(('ok', _gap([start, end], last)))
+            last = [start, end]
     return states
 
 # %% ../nbs/17_conversations.ipynb #03-011-clip_of
@@ -211,17 +215,35 @@ def clip_of(
     return str(PurePosixPath(Path(video).as_posix())).removesuffix('.mp4')
 
 # %% ../nbs/17_conversations.ipynb #17-_video_state
-def _video_state(video, shots, times):  # (status, reason) of a whole video beside what its annotation says
+def _video_state(video, shots, times, announced=0):  # (status, reason) of a whole video beside what its annotation says
     if video['status'] != 'ok':
         return video['status'], video['reason']
     if times:
         if len(times) != len(shots):
             return 'bad_row', 'shots.jsonl has other shots of this video: another annotation names it too'
+        lasts = video['frames'] / video['fps'] if announced else 0
+        if lasts < 0.95 * announced - 1:
+            return 'length', f"the annotation is of {announced:g} s, the video has {lasts:.1f} s"
     elif 'times' not in video:
         last = max((shot[1] for shot in shots if shot), default=0)
         if last > video['frames'] + 1:
             return 'length', f"the annotation ends at frame {last - 1}, the video has {video['frames']}"
     return 'ok', video['reason']
+
+# %% ../nbs/17_conversations.ipynb #17-_timed_shots
+def _timed_shots(video, times):  # (frames, seconds) of the shots that an annotation gives in seconds, None for a fault
+    if 'times' not in video and any(isinstance(time, list) for time in times):
+        return video.get('shots', []), video.get('seconds', [])
+    places = [place for place, shot in enumerate(video.get('shots', [])) if shot is not None]
+    known = {tuple(time): place for time, place in zip(video.get('times', []), places)}
+    shots, seconds = [], []
+    for time in times:
+        place = known.get(tuple(time)) if isinstance(time, list) else None
+        if place is None and isinstance(time, list):
+            return [], []  # it has other shots
+        shots.append(None if place is None else video['shots'][place])
+        seconds.append(None if place is None else video['seconds'][place])
+    return shots, seconds
 
 # %% ../nbs/17_conversations.ipynb #03-011-_time_state
 def _time_state(time, status, reason):  # State of a row that a table gave in seconds: its reason is worded in seconds
@@ -277,6 +299,8 @@ def _text_state(text):  # (status, reason) of a caption or an answer
         return 'bad_row', f'text expected, got {type(text).__name__}'
     if isinstance(text, Unapproved) and text.strip():
         return 'unapproved', 'a model wrote it, and no person has changed or approved it'
+    if isinstance(text, OtherLanguage):
+        return 'language', 'its video has captions in English, and these are taken'
     if not text.strip() or text.lstrip()[:11].lower() == 'placeholder':
         return 'placeholder', 'no text was written for it'
     return 'ok', ''
@@ -287,6 +311,10 @@ def _origin(ann, number):  # Who wrote a caption of a corrected storyboard: pers
     if isinstance(origins, list) and isinstance(number, int) and 0 < number <= len(origins):
         return origins[number - 1]
     return None
+
+# %% ../nbs/17_conversations.ipynb #17-_place
+def _place(ann, number):  # How the id of a record ends: of a second set of annotations of the same videos, `2.1`
+    return f"{ann['published_set']}.{number}" if 'published' in ann and 'published_set' in ann else number
 
 # %% ../nbs/17_conversations.ipynb #17-_asked_part
 def _asked_part(
@@ -310,7 +338,7 @@ def _record(ann, video, unit, judged, places):  # The record of one unit, over t
     task, number, text = unit
     clip = clip_of(ann['video'])
     record = dict(
-        id=f'{clip}/{task}/{number}' if number else f'{clip}/{task}',
+        id=f'{clip}/{task}/{_place(ann, number)}' if number else f'{clip}/{task}',
         video=ann['video'],
         task=task,
         shots=[judged.shots[i] for i in places],
@@ -334,22 +362,22 @@ def _refused(ann, status, reason):  # All units of an annotation that cannot be 
         yield task, number, status, reason, None
 
 # %% ../nbs/17_conversations.ipynb #03-011
-def records_of(
-    ann,  # One annotation, as read
-    video: dict,  # The line of its video in shots.jsonl
-):
-    "Yield `(task, number, status, reason, record or None)` for each input row of an annotation"
+def _each_record(ann, video):  # What `records_of` yields, without regard to several captions of one clip
     if fault := annotation_fault(ann):
         yield from _refused(ann, 'bad_row', fault)
         return
     qa = question_and_answer(ann)
     video = _asked_part(ann, video)
     times = None if qa else ann.get('times')
-    if qa or times:
+    if times:
+        shots, seconds = _timed_shots(video, times)
+        video = dict(video, seconds=seconds)
+    elif qa:
         shots = video.get('shots', [])  # there are none of a video that has no line
     else:
         shots = [shot and list(shot) for shot in annotated_shots(ann['video_names'])]
-    status, note = _video_state(video, shots, times)
+    announced = ann['duration'] if 'published' in ann and 'duration' in ann else 0
+    status, note = _video_state(video, shots, times, announced)
     if status != 'ok':
         yield from _refused(ann, status, note)
         return
@@ -367,6 +395,30 @@ def records_of(
         # the note says that a file was cut short: it is used all the same
         reason = '; '.join(filter(None, (note, reason)))
         yield task, number, status, reason, _record(ann, video, unit, judged, places)
+
+# %% ../nbs/17_conversations.ipynb #17-_with_references
+def _with_references(rows):  # The records of one clip as one, which is the first
+    rows = list(rows)
+    told = [record for *_, record in rows if record]
+    for task, number, status, reason, record in rows:
+        if record is not None and record is told[0]:
+            record['references'] = [one['conversations'][1]['value'] for one in told]
+        elif record is not None:
+            reason = '; '.join(filter(None, (f"a reference of {told[0]['id']}", reason)))
+            record = None
+        yield task, number, status, reason, record
+
+# %% ../nbs/17_conversations.ipynb #17-records_of
+def records_of(
+    ann,  # One annotation, as read
+    video: dict,  # The line of its video in shots.jsonl
+):
+    """Yield `(task, number, status, reason, record or None)` for each input row of an annotation
+
+    A row that is `ok` and has no record is one more reference of the record before it."""
+    rows = _each_record(ann, video)
+    several = isinstance(ann, dict) and 'published' in ann and ann.get('several') and ann.get('split') != 'train'
+    yield from _with_references(rows) if several else rows
 
 # %% ../nbs/17_conversations.ipynb #03-015-_clip
 def _clip_path(record, shot):  # Of the file that `shotluck-split --write` makes of a shot

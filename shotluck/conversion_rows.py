@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 from .conversations import expected_units, list_or_empty, question_and_answer, records_of
 from .jobs import begin_ahead
+from .published_annotations import named_videos, video_file
 from .storyboard_annotations import approve_all
-from .tables import SPLITS, TABLES, Fault, hashed_split, iter_annotations, shard_of, source_video
+from .tables import SPLITS, TABLES, Fault, hashed_split, is_one_object, iter_annotations, shard_of, source_video
 from .text import from_json, to_json_bytes
 
 # %% ../nbs/17_conversion_rows.ipynb #17-_Source
@@ -42,8 +43,12 @@ def _is_table(file):
     return file.suffix.lower() in TABLES
 
 # %% ../nbs/17_conversion_rows.ipynb #03-027-_split
-def _split_of(file_split, file, ann, name):  # A table's column goes before the name of its file, and that before chance
-    own = ann.get('split') if _is_table(file) and isinstance(ann, dict) else ''
+def _says_split(file, ann):  # Is its split a column of a table, or part of what was published?
+    return isinstance(ann, dict) and (_is_table(file) or ('published' in ann and ann.get('split') in SPLITS))
+
+
+def _split_of(file_split, file, ann, name):  # What a row says goes before the name of its file, and that before chance
+    own = ann.get('split') if _says_split(file, ann) else ''
     return own or file_split or hashed_split(name)
 
 # %% ../nbs/17_conversion_rows.ipynb #03-027-_readable
@@ -82,14 +87,19 @@ def speech_of_asked(
 
 # %% ../nbs/17_conversion_rows.ipynb #03-027
 def _annotations(
-    files, in_shard
+    files, in_shard, lines=()
 ):  # Yield (`AnnotationSource`, annotation); for a file that breaks, a `Fault` in its place
     speech = speech_of_asked(files)
+    named = None  # videos that have a line, which are looked for only where annotations name no file
     for i, (file_split, file) in enumerate(files):
         place = -1
         try:
             for place, ann in enumerate(iter_annotations(file)):
                 name = _video_name(ann)
+                if isinstance(ann, dict) and 'published' in ann:
+                    named = named_videos(lines, lines) if named is None else named
+                    name = video_file(name, named)
+                    ann = {**ann, 'video': name, 'split': _split_of(file_split, file, ann, name)}
                 if not in_shard(name):
                     continue
                 if name in speech and not ann.get('ASR'):
@@ -107,7 +117,7 @@ def held_out(
     "Sources of the videos of each split, from files that hold several splits: known before the first row is made"
     held = {split: set() for split in SPLITS}
     for file_split, file in files:
-        if file_split and not _is_table(file):
+        if file_split and not (_is_table(file) or is_one_object(file)):
             continue  # of val and test, which are read first, sources are collected on the way
         for ann in _readable(file):
             name = _video_name(ann)
@@ -170,7 +180,7 @@ _UNKNOWN = dict(status='missing', reason='shots.jsonl has no line of it; run sho
 def _chunks(
     files, lines, shard, size, unapproved
 ):  # Yield ([`AnnotationSource`, …], job for `_work`), `size` annotations at a time
-    annotations = _annotations(files, shard_of(shard))
+    annotations = _annotations(files, shard_of(shard), lines)
     while chunk := list(islice(annotations, size)):
         sources = [source for source, _ in chunk]
         found = [

@@ -54,6 +54,7 @@ from shotluck.files import (
 )
 from .ledger import write_report
 from .progress import tqdm
+from .published_annotations import published_sources
 from .split import split as probe_all
 from .tables import annotation_files, clip_sources, companion_files, source_video
 from .text import encoding_note, from_json, read_json, safe_cell, to_json_bytes
@@ -82,9 +83,12 @@ class _Admission:
         self.meta = {}
         for file in meta_files:
             self.meta.update(clip_sources(file))
+        for _, file in files:
+            self.meta.update(published_sources(file))
         self.held = held_out(files, self.meta)
         self.keep_leaks = keep_leaks
         self.seen = set()  # ids
+        self.refused = None  # (status, reason) of the last record, if it was refused: so are its other references
         self.asked = Counter()  # id of a first question -> questions about its video so far
 
     def leaks(self, source):  # Is it for training, and its source in val or test?
@@ -105,12 +109,16 @@ class _Admission:
     def decide(self, row, leaks):  # The row as the ledger has it
         if row.task == 'qa' and row.text:
             row = self._numbered(row)
-        if row.text and leaks:
-            row = row._replace(status='leak', reason='its source is in val or test', text=b'')
-        if row.text and row.id in self.seen:
-            row = row._replace(status='duplicate', reason=f'{row.id} came before', text=b'')
         if row.text:
-            self.seen.add(row.id)
+            self.refused = None
+            if leaks:
+                self.refused = 'leak', 'its source is in val or test'
+            elif row.id in self.seen:
+                self.refused = 'duplicate', f'{row.id} came before'
+            else:
+                self.seen.add(row.id)
+        if row.status == 'ok' and self.refused:
+            row = row._replace(status=self.refused[0], reason=self.refused[1], text=b'')
         return row
 
 # %% ../nbs/17_convert.ipynb #17-_Outputs
@@ -335,7 +343,7 @@ def main(
     data: str = 'data',  # Folder with raw/ and shots.jsonl; records/ and ledger.csv go there
     videos: str = '',  # Folder of the videos, if elsewhere; it is remembered
     annotations: Param(
-        'Annotation files or folder, if elsewhere; .csv: your own table with video, start, end, caption; corrected storyboards (.json)',
+        'Annotation files or folder, if elsewhere; .csv: your own table with video, start, end, caption; corrected storyboards (.json); files of MSR-VTT, VATEX, ActivityNet Captions, YouCook2, TACoS',
         str,
         nargs='*',
         default=None,
@@ -373,11 +381,12 @@ def main(
         unapproved,
     )
     n_ok = counts.get('ok', 0)
+    note = {} if shard else read_json(data / NOTE)
+    n_records = sum(note['splits'].values()) if note else n_ok  # several references may be of one
     place = shard_path(data / 'convert.jsonl', shard) if shard else data / 'records'
     by_status = ', '.join(f'{count} {status}' for status, count in sorted(counts.items()))
-    print(f"{place}: {n_ok} records of {sum(counts.values())} rows ({by_status}); ledger.csv says why")
+    print(f"{place}: {n_records} records of {sum(counts.values())} rows ({by_status}); ledger.csv says why")
     if not shard:
-        note = read_json(data / NOTE)
         for line in split_lines(note.get('splits', {})) if n_ok else []:
             print(line)
         overlap = note['overlap']

@@ -37,6 +37,7 @@ from shotluck.files import (
 )
 from .jobs import parallel_map
 from .ledger import write_ledger
+from .published_annotations import is_published_file, named_videos, video_file
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, shard_of
 from .text import read_json
@@ -74,14 +75,18 @@ def wanted_videos(
     data,  # Folder with `raw/annotations`
     shard: str = '',  # i/n: only this part of them
     limit: int = 0,  # At most; 0: all
+    found=(),  # Paths of the files that there are: published annotations name no files
 ) -> list:  # Names, in the order of the annotations
     "The videos that the annotations name, each once"
     in_shard = shard_of(shard)
     names = {}  # a dict keeps the order
+    named = named_videos(found)
     for _, file in annotation_files(Path(data) / 'raw' / 'annotations'):
         try:
             for ann in iter_annotations(file):
                 name = ann.get('video') if isinstance(ann, dict) else None
+                if isinstance(name, str) and 'published' in ann:
+                    name = PurePosixPath(video_file(name, named)).name
                 if isinstance(name, str) and in_shard(name):
                     names.setdefault(name)
         except ValueError as e:
@@ -118,7 +123,9 @@ _annotation_name = re.compile(r'(train|val|test|qa|_meta|_split_info)\w*\.(json|
 
 def _annotations_in(found):  # {path: name to keep it under}; two that differ but have one name get their folders' names
     groups = {}  # {name: {content: path}}
-    for path in filter(_annotation_name.search, found):
+    for path in found:
+        if not _annotation_name.search(path) and not is_published_file(found[path]):
+            continue
         same_name = groups.setdefault(PurePosixPath(path).name, {})
         same_name.setdefault(content_fingerprint(found[path]), path)
     names = {}
@@ -243,7 +250,7 @@ def import_folder(
     raw = Path(data) / 'raw'
     source = _Source(folder)
     rows = _take_annotations(source, raw / 'annotations')
-    wanted = wanted if wanted is not None else wanted_videos(data, shard, limit)
+    wanted = wanted if wanted is not None else wanted_videos(data, shard, limit, source.files)
     rows |= _take_archives(source, data, wanted, quiet)
     lack = [name for name in wanted if not is_fetched(raw / 'videos', name)]
     chosen, unclear = _match(lack, source.files)

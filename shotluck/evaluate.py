@@ -28,6 +28,7 @@ from .endpoint import Endpoint
 from .errors import settings_of
 from .features import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
+from .frame_folder import file_state
 from .hub import locate
 from .judge import Judged, judge_captions
 from .looks import LookBank
@@ -165,10 +166,10 @@ def video_state(
 ) -> str:
     "Name, size and time of a video file, which tell one state of it from another; only the name if it is not there"
     try:
-        status = path_inside(videos, video).stat()
+        size, changed = file_state(path_inside(videos, video))
     except (OSError, ValueError):
         return video
-    return f'{video} {status.st_size} {status.st_mtime_ns}'
+    return f'{video} {size} {changed}'
 
 # %% ../nbs/42_evaluate.ipynb #42-LoadedModel
 class LoadedModel(NamedTuple):

@@ -21,6 +21,7 @@ from .cache_room import check_disk, check_memory, choose_cache
 from .containers import status_of
 from .decoding import DecodeAhead, decode_in_worker
 from .files import atomic_write, path_inside
+from .frame_folder import file_state
 from .jobs import begin_ahead
 from .llava import frames_per_pass, preprocess
 from .progress import tqdm
@@ -246,10 +247,10 @@ class DiskBank(FrameBank):
     ) -> Path:
         "File of a unit; `VideoError` if the video is not there"
         try:
-            stat = path_inside(self.videos, video).stat()
+            size, changed = file_state(path_inside(self.videos, video))
         except FileNotFoundError:
             raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
-        key = repr((video, stat.st_size, stat.st_mtime_ns, tuple(idxs)))
+        key = repr((video, size, changed, tuple(idxs)))
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return self.folder / name[:2] / f'{name}.safetensors'
 

@@ -22,6 +22,7 @@ EXAMPLES = dict(  # Command -> its arguments, and what that does
         ('--report', 'records for training, and a page that says what became of every row'),
         ('--annotations mine.csv --videos ~/films', 'from your own table: video, start, end, caption'),
         ('--annotations told/*.json', 'from storyboards that were corrected'),
+        ('--annotations val_1.json --videos clips', 'as published: MSR-VTT, VATEX, ActivityNet Captions …'),
     ],
     finetune=[
         ('--recipe nano --out runs/mine', 'the bundled model, minutes on a CPU'),
@@ -35,6 +36,7 @@ EXAMPLES = dict(  # Command -> its arguments, and what that does
     score=[
         ('answers.jsonl data/records/test.jsonl --out runs/theirs', 'the answers of any program, one line of JSON each')
     ],
+    lmms=[('tasks --data data --split test', 'a folder that lmms-eval takes with --include_path')],
     compare=[('runs/first runs/second', 'over the records that both have, with intervals')],
     caption=[
         ('film.mp4', 'writes film.html and film.json'),

@@ -21,6 +21,7 @@ from PIL import Image
 
 from .files import write_text
 from .pages import data_uri, encode_jpeg, render_page
+from .split import is_library
 from .storyboard import Storyboard, display_name, timecode
 from .storyboard_edits import has_corrections
 from .text import from_json, read_json
@@ -232,7 +233,7 @@ def write_libraries(
     failed: list,  # A line for each video that failed: its path, `: `, the reason
 ) -> list:  # Paths of the pages
     "Write the pages of the folders among some paths"
-    folders = [path for path in map(Path, paths) if path.is_dir()]
+    folders = [path for path in map(Path, paths) if is_library(path)]
     if not folders:
         return []
     reasons = {Path(video): reason for video, _, reason in (line.partition(': ') for line in failed)}

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from .captioner import Captioner
 from .endpoint import ShotPictures
 from .files import atomic_write, hash_ids, path_inside
+from .frame_folder import file_state
 from .looks import LookBank, ShotFrames
 from .text import to_json
 from .tower import Look
@@ -94,10 +95,10 @@ class DiskLookBank(LookBank):
     ) -> Path:
         "File of a look; `VideoError` if the video is not there"
         try:
-            stat = path_inside(self.videos, video).stat()
+            size, changed = file_state(path_inside(self.videos, video))
         except FileNotFoundError:
             raise VideoError(f"{video}: no such file in {self.videos}", 'missing') from None
-        key = repr((video, stat.st_size, stat.st_mtime_ns, tuple(shot.frames), shot.start))
+        key = repr((video, size, changed, tuple(shot.frames), shot.start))
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return self.folder / name[:2] / f'{name}.safetensors'
 

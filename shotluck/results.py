@@ -124,7 +124,8 @@ class Results:
             raise self.unwritable(e) from None
         run_supervised(probe, self.video)  # a broken file fails here
         self.name = name or self.video.stem
-        self.mark = content_fingerprint(self.video)
+        is_folder = self.video.is_dir()  # of frames
+        self.mark = hash_ids([content_mark(self.video)]) if is_folder else content_fingerprint(self.video)
         self.key = key(self.mark)
         # what an interrupted run has found out
         self.journal = self.folder / f'.shotluck-{self.key}.journal'

@@ -110,7 +110,10 @@ def read_storyboard_annotation(
     "The annotation that a storyboard's file is; `ValueError` in one line if it is none"
     board = read_json(path)
     if not is_storyboard(board):
-        raise ValueError(f"{path}: a list of annotations, or a storyboard, was expected")
+        raise ValueError(
+            f"{path}: a list of annotations, a storyboard, or a file of MSR-VTT, ActivityNet Captions, YouCook2 or "
+            "TACoS was expected"
+        )
     try:
         return storyboard_annotation(board)
     except (KeyError, TypeError, AttributeError, ZeroDivisionError, IndexError) as e:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'TABLES', 'Fault', 'iter_json', 'table_rows', 'parse_seconds', 'read_meta', 'clip_sources',
-           'table_annotations', 'parse_split', 'annotation_files', 'companion_files', 'iter_annotations',
-           'source_video', 'hashed_split', 'parse_shard', 'shard_of']
+           'table_annotations', 'parse_split', 'annotation_files', 'companion_files', 'is_one_object',
+           'iter_annotations', 'source_video', 'hashed_split', 'parse_shard', 'shard_of']
 
 # %% ../nbs/10_tables.ipynb #10-tables-imports
 import ast
@@ -19,6 +19,7 @@ from pathlib import Path
 from .choice_questions import choice_annotations, question_form
 from .llava_lists import is_llava_list, llava_annotations
 from .pickles import read_split_info
+from .published_annotations import is_vatex, published_annotations, published_form, vatex_annotation
 from .storyboard_annotations import read_storyboard_annotation
 from shotluck.text import (
     LONGEST,
@@ -28,6 +29,7 @@ from shotluck.text import (
     drop_lone_surrogates,
     has_escaped_surrogate,
     iter_jsonl,
+    read_json,
 )
 
 # %% ../nbs/10_tables.ipynb #00d-005-Fault
@@ -396,6 +398,8 @@ def _checked_time(time):  # [start, end], or why there is none
 
 # %% ../nbs/10_tables.ipynb #00d-016-_with_times
 def _with_checked_times(ann):
+    if is_vatex(ann):
+        ann = vatex_annotation(ann)
     if not isinstance(ann, dict) or not isinstance(ann.get('times'), list):
         return ann
     return {**ann, 'times': list(map(_checked_time, ann['times']))}
@@ -411,12 +415,24 @@ def _line_fault(line, error):
     return Fault(f"line {line}: not JSON ({error})")
 
 # %% ../nbs/10_tables.ipynb #10-tables-brace
-def _begins_with_brace(path):  # Is it one object in JSON, as a storyboard is, and no list of annotations?
+def is_one_object(
+    path: str | Path,  # An annotation file
+) -> bool:
+    "Is it one object in JSON, as a storyboard is, and no list of annotations?"
     try:
         with TextReader(path) as f:
             return f.read(64).lstrip()[:1] == '{'
     except (OSError, ValueError):
         return False  # whoever reads on says what is wrong
+
+# %% ../nbs/10_tables.ipynb #10-tables-published
+def _object_annotations(path):
+    value = read_json(path)
+    if not published_form(value):
+        yield _with_checked_times(read_storyboard_annotation(path))
+        return
+    for ann in published_annotations(value, Path(path).stem):
+        yield Fault(ann) if isinstance(ann, ValueError) else _with_checked_times(ann)
 
 # %% ../nbs/10_tables.ipynb #00d-016-or_fault
 def _or_fault(ann):  # An annotation with its times checked; what is wrong with a row, as a `Fault`
@@ -441,23 +457,28 @@ def iter_annotations(
         yield from map(_or_fault, choice_annotations(file, iter_json(file)))
     elif is_llava_list(file):
         yield from map(_or_fault, llava_annotations(iter_json(file)))
-    elif _begins_with_brace(file):
-        yield _with_checked_times(read_storyboard_annotation(file))
+    elif is_one_object(file):
+        yield from _object_annotations(file)
     else:
         yield from map(_with_checked_times, iter_json(file))
 
 # %% ../nbs/10_tables.ipynb #00d-020-source
+_source_name = re.compile(r'(?:v_)?([A-Za-z0-9_-]{11})(?:_[0-9]{6}_[0-9]{6})?')
+
+
 def source_video(
     video: str,  # Name of a video file
     meta: dict = None,  # From `clip_sources`
 ) -> str:  # Name of the video that it was cut from
-    "YouTube id of a clip, from the meta table or its name; of other videos the path without ending and number"
+    """YouTube id of a clip, from the meta table or its name, as Shot2Story, VATEX and ActivityNet give it; of other
+    videos the path without ending and number"""
     folder, name = os.path.split(video)
     stem = os.path.splitext(name)[0]
     if meta and stem in meta:
         return meta[stem]
     source = stem.rsplit('.', 1)[0]
-    return source if re.fullmatch(r'[A-Za-z0-9_-]{11}', source) else os.path.join(folder, source)
+    named = _source_name.fullmatch(source)
+    return named[1] if named else os.path.join(folder, source)
 
 # %% ../nbs/10_tables.ipynb #00d-020-_hash
 def _stable_hash(text):  # The same integer on every machine, unlike Python's `hash`

@@ -19,12 +19,14 @@ from shotluck.containers import (
     VideoError,
     open_video,
 )
+from .frame_folder import iter_folder_frames
 from .packets import decode_packets, read_packets
 from shotluck.probe import (
     BICUBIC,
     BILINEAR,
     BITEXACT,  # noqa: F401  # this one, and others below, are in `_all_`
     EXACT,  # noqa: F401
+    PICTURES_CODEC,
     VideoInfo,  # noqa: F401
     film_stream,
     is_video,  # noqa: F401
@@ -96,7 +98,8 @@ def _decode(path, info, *sizes, how=BICUBIC):
     wanted = sorted(set().union(*(scaler.wanted for scaler in scalers)))
     if not wanted:
         return
-    for k, frame in iter_wanted(path, info, wanted):
+    is_folder = info.codec == PICTURES_CODEC
+    for k, frame in iter_folder_frames(path, wanted) if is_folder else iter_wanted(path, info, wanted):
         yield k, [scaler.picture(frame) if k in scaler.wanted else None for scaler in scalers]
 
 # %% ../nbs/04_video.ipynb #00-017
@@ -153,6 +156,8 @@ def check_frames(
 ) -> int:  # Frames that were decoded
     "Decode every frame once, as `--check decode` does; `VideoError` if one is damaged or missing"
     info = probe(path)
+    if info.codec == PICTURES_CODEC:
+        return sum(1 for _ in iter_folder_frames(path, range(info.frames)))
     n_frames = 0
     with open_video(path) as container:
         film = film_stream(path, container)

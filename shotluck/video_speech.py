@@ -21,7 +21,7 @@ from .speech import load_subtitles
 from .speech_embedded import embedded_subtitles, short_language
 from .speech_heard import transcribe, whisper
 from .storyboard import display_name, is_own_output, timecode
-from .video import probe
+from .video import PICTURES_CODEC, probe
 
 # %% ../nbs/52_video_speech.ipynb #07-013d-subtitles_beside
 def _language_of(file, stem):
@@ -170,6 +170,8 @@ def speech_per_shot(
         return VideoSpeech(silence, 'none')
     if cfg.speech != 'embedded' and (found := _beside(path, cfg, times, pictures)):
         return found
+    if info.codec == PICTURES_CODEC:
+        return VideoSpeech(silence, 'none')
     inside = embedded_subtitles(path, cfg.spoken_language)
     if inside.lines:
         name = f'{inside.name} ({inside.note})' if inside.note else inside.name
