@@ -300,7 +300,12 @@ def killed(data):
     kills = 0
     for wait in (2.5, 3, 3.5, 4):
         more = code.replace("'--quiet'", f"'--quiet', '--out', {str(data / 'killed')!r}")
-        run = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', more], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-c', more],
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             run.wait(wait)
             break
@@ -321,14 +326,27 @@ def pushed(data):
     from loopback_hub import loopback_hub
 
     with loopback_hub() as (hub, url):
-        env = os.environ | dict(HF_ENDPOINT=url, HF_HUB_OFFLINE='0', HF_TOKEN='hf_x', HF_HUB_DISABLE_XET='1', HF_HOME=str(data / 'home'))
+        env = os.environ | dict(
+            HF_ENDPOINT=url, HF_HUB_OFFLINE='0', HF_TOKEN='hf_x', HF_HUB_DISABLE_XET='1', HF_HOME=str(data / 'home')
+        )
         code, said = shotluck('export', '--data', data, '--push', 'me/set', '--quiet', env=env)
         files = sorted(list(hub.repos['datasets~me/set'].commits.values())[-1]) if code == 0 else said
         refused, why = shotluck('export', '--data', data, '--push', 'me/other', '--media', 'clips', env=env)
         right = code == 0 and all('data/' in file or file == 'README.md' for file in files)
         right = right and refused == 1 and 'datasets~me/other' not in hub.repos and '--push_media' in why
-        row = dict(what='push', versions=dict(huggingface_hub=version('huggingface_hub')), right=right, said=f'{files}; with clips it is refused')
-        again = prove(data, 'push, and load_dataset from there', datasets_from_hub, ['datasets'], **{k: env[k] for k in ('HF_ENDPOINT', 'HF_HUB_OFFLINE', 'HF_TOKEN', 'HF_HUB_DISABLE_XET', 'HF_HOME')})
+        row = dict(
+            what='push',
+            versions=dict(huggingface_hub=version('huggingface_hub')),
+            right=right,
+            said=f'{files}; with clips it is refused',
+        )
+        again = prove(
+            data,
+            'push, and load_dataset from there',
+            datasets_from_hub,
+            ['datasets'],
+            **{k: env[k] for k in ('HF_ENDPOINT', 'HF_HUB_OFFLINE', 'HF_TOKEN', 'HF_HUB_DISABLE_XET', 'HF_HOME')},
+        )
     return [row, again]
 
 
@@ -348,7 +366,23 @@ def main():
             ('convert', '--data', data),
             ('export', '--data', data, '--format', 'datasets,webdataset,messages,trl,llava,coco', '--size', 1),
             ('export', '--data', data, '--media', 'clips', '--out', data / 'inside'),
-            ('export', '--data', data, '--media', 'frames', '--format', 'datasets,webdataset', '--splits', 'test', '--frames', 4, '--side', 224, '--out', data / 'pictures'),
+            (
+                'export',
+                '--data',
+                data,
+                '--media',
+                'frames',
+                '--format',
+                'datasets,webdataset',
+                '--splits',
+                'test',
+                '--frames',
+                4,
+                '--side',
+                224,
+                '--out',
+                data / 'pictures',
+            ),
         ]
         for words in made:
             code, said = shotluck(*words, '--quiet')
