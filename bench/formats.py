@@ -167,12 +167,18 @@ def trl_messages(data):
 
 
 def trl_collator(data):
-    "Its own collator, with the processor of a tiny random twin of Qwen3-VL"
+    "Its own collator, with the processor of a tiny random twin of Qwen3-VL; transformers decodes with PyAV here"
     from twins import FAMILIES
 
     # isort: split
     from datasets import load_dataset
+    from transformers import video_processing_utils, video_utils
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    def by_pyav(*args, backend, **more):  # torchcodec needs libraries of ffmpeg, which are not here
+        return video_utils.load_video(*args, backend='pyav', **more)
+
+    video_processing_utils.load_video = by_pyav
 
     os.chdir(data)
     _, processor = FAMILIES['qwen3_vl']()
