@@ -167,20 +167,25 @@ def trl_messages(data):
     return f'{len(rows)} rows pass is_conversational and prepare_multimodal_messages; every path is a file'
 
 
+def by_pyav(video, backend, **more):
+    from transformers.video_utils import load_video
+
+    return load_video(video, backend='pyav', **more)
+
+
 def trl_collator(data):
     "Its own collator, with the processor of a tiny random twin of Qwen3-VL; transformers decodes with PyAV here"
     from twins import FAMILIES
 
     # isort: split
     from datasets import load_dataset
-    from transformers import video_processing_utils, video_utils
+    from transformers import video_processing_utils
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    def by_pyav(*args, backend, **more):  # torchcodec needs libraries of ffmpeg, which are not here
-        return video_utils.load_video(*args, backend='pyav', **more)
-
+    # torchcodec, by which transformers decodes, needs libraries of ffmpeg, which are not here
+    video_processing_utils.is_torchcodec_usable = lambda **how: False
+    video_processing_utils.is_torchvision_video_decoding_available = lambda: True
     video_processing_utils.load_video = by_pyav
-
     os.chdir(data)
     _, processor = FAMILIES['qwen3_vl']()
     rows = load_dataset('json', data_files='records/train.trl.json', split='train')
