@@ -1,7 +1,8 @@
-"""Prove every form that `shotluck-export` writes with the other's own loader: python bench/formats.py [trl killed push …, for some of them]
+"""Prove every form that `shotluck-export` writes with the other's own loader: python bench/formats.py
 
-What is not installed is named and not counted. All of it: pip install datasets webdataset, and
-pip install --no-deps trl llamafactory ms-swift modelscope modelscope_hub (their other dependencies are not needed to read data).
+`python bench/formats.py trl killed push …` does some of it, and writes nothing. What is not installed is named and not
+counted. All of it: pip install datasets webdataset aiohttp cryptography, and pip install --no-deps trl llamafactory
+ms-swift modelscope modelscope_hub addict (their other dependencies are not needed to read data).
 """
 
 import contextlib
