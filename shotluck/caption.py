@@ -40,8 +40,6 @@ from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode
 from .tables import shard_of
 from .transitions import soft_words
-from .video import probe
-from .transitions import SoftTransitions, soft_words
 from .video import PICTURES_CODEC, probe
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'program', 'starting', 'command_line', 'given_options', 'finetune_main', 'evaluate_main', 'caption_main',
            'serve_main', 'describe_main', 'doctor_main', 'function_of', 'parser_of', 'run', 'download', 'split',
-           'convert', 'finetune', 'evaluate', 'score', 'compare', 'lmms', 'caption', 'serve', 'describe', 'doctor',
-           'demo', 'main']
+           'convert', 'export', 'finetune', 'evaluate', 'score', 'compare', 'lmms', 'caption', 'serve', 'describe',
+           'doctor', 'demo', 'main']
 
 # %% ../nbs/91_cli.ipynb #91-cli-imports
 import os
@@ -224,6 +224,7 @@ COMMANDS = dict(
     download=('download', 'main'),
     split=('split', 'main'),
     convert=('convert', 'main'),
+    export=('export', 'main'),
     finetune=('cli', 'finetune_main'),
     evaluate=('cli', 'evaluate_main'),
     score=('report', 'score_main'),
@@ -317,6 +318,11 @@ def split():
 def convert():
     "shotluck-convert"
     return run('convert')
+
+
+def export():
+    "shotluck-export"
+    return run('export')
 
 
 def finetune():

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['TASKS', 'ASK', 'SAID', 'CHOOSE', 'TOLD', 'FORMATS', 'one_line', 'one_line_text', 'prompt', 'list_or_empty',
            'question_and_answer', 'expected_units', 'annotation_fault', 'shot_faults', 'clip_of', 'records_of',
-           'as_llava', 'as_messages']
+           'as_llava', 'as_messages', 'as_trl', 'llamafactory_info']
 
 # %% ../nbs/17_conversations.ipynb #17-conversations-imports
+import re
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -424,6 +425,13 @@ def records_of(
 def _clip_path(record, shot):  # Of the file that `shotluck-split --write` makes of a shot
     return f"clips/{clip_name(record['video'], shot)}"
 
+# %% ../nbs/17_conversations.ipynb #17-_without_marks
+_MARK = re.compile('<(video|image|audio|img)>')  # ms-swift opens what stands between <img> and </img>
+
+
+def _without_marks(text):  # Text in which no trainer finds the place of a file
+    return _MARK.sub(r'<\1 >', text)
+
 # %% ../nbs/17_conversations.ipynb #03-015-as_llava
 def as_llava(
     record: dict,  # As `records_of` makes it
@@ -442,14 +450,52 @@ def as_llava(
 def as_messages(
     record: dict,  # As `records_of` makes it
 ) -> dict:  # id, messages, videos
-    "The chat form: a `<video>` for each clip file"
-    ask = record['conversations'][0]['value'].replace('<video>', '<video >').replace('<image>', '<video>')
-    answer = record['conversations'][1]['value']
+    "The chat form of ms-swift and LLaMA-Factory: a `<video>` for each clip file"
+    question, answer = record['conversations']
+    ask = '<video>'.join(map(_without_marks, question['value'].split('<image>')))
     return dict(
         id=record['id'],
-        messages=[dict(role='user', content=ask), dict(role='assistant', content=answer)],
+        messages=[
+            dict(role='user', content=ask),
+            dict(role='assistant', content=_without_marks(answer['value'])),
+        ],
         videos=[_clip_path(record, shot) for shot in record['shots']],
     )
 
+# %% ../nbs/17_conversations.ipynb #17-as_trl
+def as_trl(
+    record: dict,  # As `records_of` makes it
+) -> dict:  # id, images, messages
+    """The form of TRL: each message is a list of parts. `images` is empty, and must be there
 
-FORMATS = dict(llava=as_llava, messages=as_messages)
+    A file is under `path`, not `video`: a table gives all parts the same columns, and a template that asks whether a
+    part has `video` would then take each text for one."""
+    question, answer = record['conversations']
+    parts = []
+    for i, text in enumerate(question['value'].split('<image>')):
+        if i:
+            parts.append(dict(type='video', path=_clip_path(record, record['shots'][i - 1])))
+        if text := _without_marks(text).strip('\n'):
+            parts.append(dict(type='text', text=text))
+    said = [dict(type='text', text=_without_marks(answer['value']))]
+    messages = [dict(role='user', content=parts), dict(role='assistant', content=said)]
+    return dict(id=record['id'], images=[], messages=messages)
+
+# %% ../nbs/17_conversations.ipynb #17-FORMATS
+FORMATS = dict(llava=as_llava, messages=as_messages, trl=as_trl)
+
+
+def llamafactory_info(
+    splits: list,  # Names of the splits that are there as messages
+) -> dict:  # For dataset_info.json, beside `records`
+    "What LLaMA-Factory is told of our files: `shotluck_train` is `records/train.messages.json`, and so on"
+    tags = dict(role_tag='role', content_tag='content', user_tag='user', assistant_tag='assistant')
+    return {
+        f'shotluck_{split}': dict(
+            file_name=f'records/{split}.messages.json',
+            formatting='sharegpt',
+            columns=dict(messages='messages', videos='videos'),
+            tags=tags,
+        )
+        for split in splits
+    }

@@ -49,6 +49,7 @@ EXTRAS = dict(  # what each adds
     edit='timelines for editing programs (--format otio)',
     web='a folder as a library in a browser (shotluck serve)',
     youtube='videos from YouTube (--source youtube)',
+    parquet='a dataset for the hub (shotluck-export)',
     train='DeepSpeed and TensorBoard',
     flash='flash-attn, faster on a GPU',
     qlora='fine-tuning in 4 bits on a GPU',

@@ -24,6 +24,10 @@ EXAMPLES = dict(  # Command -> its arguments, and what that does
         ('--annotations told/*.json', 'from storyboards that were corrected'),
         ('--annotations val_1.json --videos clips', 'as published: MSR-VTT, VATEX, ActivityNet Captions …'),
     ],
+    export=[
+        ('--format webdataset,messages', 'shards for a cluster, and the chat form of other trainers'),
+        ('--push me/my-set --license cc-by-4.0', 'a dataset on the Hugging Face hub, without the videos'),
+    ],
     finetune=[
         ('--recipe nano --out runs/mine', 'the bundled model, minutes on a CPU'),
         ('--recipe smol-lora --eval-steps 100', 'a real one on a GPU, with captions of held-out videos'),
@@ -77,6 +81,13 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
         'what to write beside the records': 'format report',
         _MACHINE: 'shard engine workers',
     },
+    export={
+        'what to export': 'data splits tasks videos',
+        'in which form': 'format out size',
+        'what goes with each record': 'media frames side',
+        'for the hub': 'push push_media private origin license',
+        _MACHINE: 'workers timeout',
+    },
     finetune={
         'settings that belong together': 'recipe config',
         'what a run would take': 'estimate gpus gpu',
@@ -106,7 +117,7 @@ GROUPS = dict(  # Command -> title -> its options, those of other titles being l
     },
     score={
         'what is scored, and how': 'tasks partial metric draws seed',
-        'what to write': 'out videos',
+        'what to write': 'out videos coco',
     },
     compare={
         'how it is scored': 'metric draws seed',

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'HTTPError', 'PRESETS', 'PROJECTOR', 'NON_LORA', 'NONCOMMERCIAL', 'GOES_UP', 'download_checkpoint',
            'locate', 'find_tower', 'base_of', 'adapter_chain', 'projector_base', 'library_versions',
-           'model_fingerprint', 'weight_files', 'stored_bytes', 'model_card', 'push_to_hub']
+           'model_fingerprint', 'weight_files', 'stored_bytes', 'model_card', 'publishing', 'push_to_hub']
 
 # %% ../nbs/20_hub.ipynb #20-hub-imports
 from .progress import tqdm  # before huggingface_hub, whose own bars warn in a notebook without widgets
 
 # isort: split
 import os
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -440,6 +441,19 @@ def _publishing_reason(e):
         return f'the hub cannot be reached at {constants.ENDPOINT}'
     return _reason(e)
 
+# %% ../nbs/20_hub.ipynb #20-hub-publishing
+@contextmanager
+def publishing(
+    name: str,  # owner/name on the hub
+):
+    "What goes wrong while something is published becomes a `ValueError` of one line"
+    try:
+        yield
+    except errors.HFValidationError:
+        raise ValueError(f"{name!r} is no name of a repository: wanted owner/name") from None
+    except (HTTPError, errors.LocalTokenNotFoundError, OSError) as e:
+        raise ValueError(f"{name}: could not be published: {_publishing_reason(e)}") from e
+
 # %% ../nbs/20_hub.ipynb #00c-013
 def push_to_hub(
     folder: str | Path,  # Checkpoint
@@ -456,12 +470,8 @@ def push_to_hub(
     if not any(file.suffix == '.safetensors' for file in files):
         raise ValueError(f"{folder}: holds no weights in safetensors, so there is nothing to publish")
     api = HfApi()
-    try:
+    with publishing(name):
         api.create_repo(name, private=private, exist_ok=True)
         operations = [CommitOperationAdd(file.name, file) for file in files]
         operations.append(CommitOperationAdd('README.md', card.encode()))
         return api.create_commit(name, operations, commit_message='Publish with shotluck').oid
-    except errors.HFValidationError:
-        raise ValueError(f"{name!r} is no name of a repository: wanted owner/name") from None
-    except (HTTPError, errors.LocalTokenNotFoundError, OSError) as e:
-        raise ValueError(f"{name}: could not be published: {_publishing_reason(e)}") from e

@@ -161,9 +161,9 @@ def meteor() -> Meteor:
 # %% ../nbs/18_metrics.ipynb #06a-010b-meteor_stats
 def meteor_stats(
     hyp: str,  # Tokens of a caption, joined by spaces
-    ref: str,  # Tokens of its reference, joined by spaces
+    ref: str,  # Tokens of its reference, joined by spaces; several references have ` ||| ` between them
 ) -> str:  # 23 numbers
-    "What METEOR counts of a caption and its reference; sums of it can be scored"
+    "What METEOR counts of a caption and the reference that is nearest; sums of it can be scored"
     return meteor().ask(f'SCORE ||| {ref} ||| {hyp}')[0]
 
 # %% ../nbs/18_metrics.ipynb #06a-010b
@@ -179,8 +179,12 @@ def _grams(tokens, n):
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 # %% ../nbs/18_metrics.ipynb #06a-012-_first_words
-def _first_words(texts):  # What METEOR and ROUGE-L read of each
-    return {i: [' '.join(text.split(' ', METEOR_WORDS)[:METEOR_WORDS])] for i, (text,) in texts.items()}
+def _beginning(text):  # What METEOR and ROUGE-L read of it
+    return ' '.join(text.split(' ', METEOR_WORDS)[:METEOR_WORDS])
+
+
+def _first_words(texts):  # What they read of each list of texts
+    return {i: list(map(_beginning, of_record)) for i, of_record in texts.items()}
 
 # %% ../nbs/18_metrics.ipynb #18-_bleu
 def _bleu(references, captions):  # (BLEU-1 to 4 of each record: n 4; both lengths, matches and n-grams of each: n 10)
@@ -241,16 +245,31 @@ def _meteor_counts(stats):  # n 23: lines of `meteor_stats` as numbers whose sum
     return counts
 
 # %% ../nbs/18_metrics.ipynb #18-_style_counts
-def _style_counts(tokens, references):  # n 4: words, words of the reference, 4-grams that came before, 4-grams
+def _style_counts(tokens, references):  # n 4: words, words of a reference, 4-grams that came before, 4-grams
     counts = []
-    for words, (reference,) in zip(tokens, references.values()):
+    for words, of_record in zip(tokens, references.values()):
         grams = _grams(words, 4)
-        counts.append([len(words), len(reference.split()), len(grams) - len(set(grams)), len(grams)])
+        length = sum(len(reference.split()) for reference in of_record) / len(of_record)
+        counts.append([len(words), length, len(grams) - len(set(grams)), len(grams)])
     return np.array(counts)
 
 # %% ../nbs/18_metrics.ipynb #18-_style
 def _style(counts):  # n 2 from n 4: length ratio to the references, share of repeated 4-grams
     return counts[:, [0, 2]] / np.maximum(1, counts[:, [1, 3]])
+
+# %% ../nbs/18_metrics.ipynb #18-_all_tokens
+def _as_list(texts):  # One text, or a list of several
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _all_tokens(refs, preds, tokens):  # ({id: tokens of each reference}, {id: [tokens of the caption]}), cut in one go
+    texts = {('p', i): text for i, text in preds.items() if i in refs}
+    for i, of_record in refs.items():
+        for k, text in enumerate(_as_list(of_record)):
+            texts['r', i, k] = text
+    words = tokens(texts)
+    references = {i: [words['r', i, k][0] for k in range(len(_as_list(refs[i])))] for i in refs}
+    return references, {i: words['p', i] for i in refs}
 
 # %% ../nbs/18_metrics.ipynb #06a-012
 class CocoMetrics:
@@ -272,7 +291,7 @@ class CocoMetrics:
 
     def __init__(
         self,
-        refs: dict,  # id -> text of the reference
+        refs: dict,  # id -> text of the reference, or a list of several
         preds: dict,  # id -> text of the caption; the same ids
         tokens=ptb_tokens,  # How words are cut: `ptb_tokens` or `space_tokens`
     ):
@@ -281,9 +300,7 @@ class CocoMetrics:
         self.ids = list(refs)
         with ThreadPoolExecutor(1) as beside:
             beside.submit(meteor().start)  # it loads while the words are cut
-            words = tokens({**{('r', i): refs[i] for i in self.ids}, **{('p', i): preds[i] for i in self.ids}})
-            references = {i: words['r', i] for i in self.ids}
-            captions = {i: words['p', i] for i in self.ids}
+            references, captions = _all_tokens(refs, preds, tokens)
             first_references = _first_words(references)
             first_captions = _first_words(captions)
             stats = beside.submit(self._ask_meteor, first_captions, first_references)
@@ -296,10 +313,11 @@ class CocoMetrics:
         self.meteor, self.meteor_total = meteor_eval(stats)
         self.meteor_stats = _meteor_counts(stats)
         self.tokens = [captions[i][0].split() for i in self.ids]
+        self.most_references = max(map(len, references.values()), default=0)
         self.counts = _style_counts(self.tokens, references)
 
     def _ask_meteor(self, captions, references):
-        return [meteor_stats(captions[i][0], references[i][0]) for i in self.ids]
+        return [meteor_stats(captions[i][0], ' ||| '.join(references[i])) for i in self.ids]
 
     def corpus(self, weights=None) -> np.ndarray:
         "Scores of the set, B 10; `weights`: how often each record is drawn, B n; None: each once"
@@ -355,7 +373,7 @@ class AnswerMetrics:
 
     def __init__(
         self,
-        refs: dict,  # id -> the right answer
+        refs: dict,  # id -> the right answer, or a list of several, of which the nearest counts
         preds: dict,  # id -> the answer; the same ids
     ):
         self.ids = list(refs)
@@ -363,9 +381,12 @@ class AnswerMetrics:
         rows = []
         for i, truth in refs.items():
             said = preds[i]
-            exact = normalized_answer(said) == normalized_answer(truth)
-            rows.append([exact, token_f1(said, truth), len(said.split())])
+            truths = _as_list(truth)
+            exact = normalized_answer(said) in map(normalized_answer, truths)
+            f1 = max(token_f1(said, each) for each in truths)
+            rows.append([exact, f1, len(said.split())])
         self.rows = np.array(rows)
+        self.most_references = max((len(_as_list(truth)) for truth in refs.values()), default=0)
 
     def corpus(self, weights=None) -> np.ndarray:
         "Scores of the set, B 3; `weights`: how often each record is drawn, B n; None: each once"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .choice_questions import option_lines
+from .coco import references_of, write_coco
 from .comparison import PUBLISHED_NOTE
 from .configs import parse_names
 from .errors import command
@@ -24,7 +25,6 @@ from shotluck.score import (
     differences,
     read_predictions,
     read_records,
-    reference_of,
     save_scores,
     score,
 )
@@ -184,7 +184,7 @@ def _item(record, name, scores, preds, shown, pictures):  # A record as the page
     return dict(
         id=i,
         task=record['task'],
-        ref=reference_of(record),
+        ref=' / '.join(references_of(record)),
         said=preds[name][i],
         asr=' / '.join(str(text) for text in record.get('asr') or [] if text),
         ask=_question_of(record),
@@ -247,17 +247,20 @@ def report(
 # %% ../nbs/41_report.ipynb #06-037-score_main
 @command
 def score_main(
-    predictions: str,  # File with a line {"id", "text"} for each record
-    records: str,  # Records file of the convert stage
+    predictions: str,  # File with a line {"id", "text"} for each record, or COCO results: [{image_id, caption}]
+    records: str,  # Records file of the convert stage, or COCO references: {images, annotations}
     out: str = '',  # Folder for scores.csv, scores.json and index.html; empty: only print
     videos: str = '',  # Folder of the videos, for thumbnails on the page
     tasks: str = '',  # Only records of these tasks, separated by commas; empty: all
+    coco: bool = False,  # Also write results and references for the tools of COCO into --out
     partial: bool = False,  # Score only the records that have a prediction, and say how many
     metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
     draws: int = 1000,  # Of the bootstrap
     seed: int = 0,  # Of the bootstrap
 ):
     "Score anybody's predictions"
+    if coco and not out:
+        raise ValueError("--coco writes files: --out names their folder")
     preds = read_predictions(predictions)
     every = read_records(records)
     wanted = parse_names(tasks, LENGTHS, 'task') or list(LENGTHS)
@@ -269,4 +272,6 @@ def score_main(
         title = Path(predictions).name
         page = report(dict(model=scores), dict(model=preds), scored, videos or None, title=title, draws=draws)
         write_text(Path(out) / 'index.html', page)
+        if coco:
+            write_coco(preds, scored, out)
     print(scores)

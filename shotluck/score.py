@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from fastcore.basics import store_attr
 
+from .coco import coco_form, read_references, read_results, references_of
 from .files import atomic_write, hash_ids, write_json
 from shotluck.metrics import (
     METEOR_WORDS,
@@ -60,7 +61,7 @@ def _unique(ids, where):  # `ValueError` for what cannot name a record
 def reference_of(
     record: dict,  # As the convert stage writes it
 ):  # Its text; None if it has none
-    "The reference of a record"
+    "The reference of a record, the first if it has several (`references_of` gives all)"
     try:
         return record['conversations'][1]['value']
     except (KeyError, IndexError, TypeError):
@@ -94,12 +95,12 @@ def _checked(predictions, records, partial):  # The records to score; `ValueErro
     records = _same_ids(predictions, records, partial)
     for record in records:
         said = predictions[record['id']]
-        ref = reference_of(record)
+        refs = references_of(record)
         if not isinstance(said, str):
             raise ValueError(f"{record['id']}: a prediction is text, this is {type(said).__name__}")
-        if not isinstance(ref, str) or not ref.strip():
+        if not refs or not all(isinstance(ref, str) and ref.strip() for ref in refs):
             raise ValueError(f"{record['id']}: the record has no reference, that is text in conversations[1].value")
-        longest = max(len(said), len(ref))
+        longest = max(map(len, [said, *refs]))
         if longest > TEXT_MOST:
             raise ValueError(f"{record['id']}: a text of {longest:,} characters; at most {TEXT_MOST:,} are scored")
     return records
@@ -155,6 +156,8 @@ def _notes_of(task, part, which):  # What must be known to read the numbers of o
         notes.append(f'only 1 video of {task}: it has no intervals')
     elif n_videos < 50:
         notes.append(f'only {n_videos} videos of {task}: its intervals are rough')
+    if part.most_references > 1:
+        notes.append(f'records of {task} have up to {part.most_references} references')
     if task != 'qa' and len(part.ids) < 2:
         notes.append(f'CIDEr needs 2 records or more, {task} has 1')
     if task != 'qa' and part.long:
@@ -238,7 +241,7 @@ def _drawn_with(
 
 # %% ../nbs/18_score.ipynb #18-_part
 def _part(task, records, predictions, metric):  # The `Part` of one task
-    refs = {record['id']: reference_of(record) for record in records}
+    refs = {record['id']: references_of(record) for record in records}
     with_options = sum(bool(record.get('options')) for record in records)
     if 0 < with_options < len(records):
         raise ValueError(
@@ -374,9 +377,16 @@ def paired(
 
 # %% ../nbs/18_score.ipynb #06a-035-read_predictions
 def read_predictions(
-    path: str | Path,  # A file of JSON lines
+    path: str | Path,  # A file of JSON lines, or of COCO results
 ) -> dict:  # id -> text
     'The predictions in a file with a line {"id", "text"} for each record; `ValueError` names the line that is none'
+    form = coco_form(path)
+    if form == 'references':
+        raise ValueError(f"{path}: these are references; predictions come first, what they are scored by second")
+    if form:
+        found = read_results(path)
+        _unique([i for i, _ in found], path)
+        return dict(found)
     rows = read_jsonl(path)
     if rows and isinstance(rows[0], dict) and 'conversations' in rows[0]:
         raise ValueError(f"{path}: these are records; predictions come first, the records that they are for second")
@@ -388,12 +398,19 @@ def read_predictions(
 
 # %% ../nbs/18_score.ipynb #06a-035-read_records
 def read_records(
-    path: str | Path,  # A file of JSON lines
+    path: str | Path,  # A file of JSON lines, or of COCO references
 ) -> list:  # Of dicts
     "The records in a file; `ValueError` names the line that is none"
     others = sorted(file.name for file in Path(path).parent.glob('*.jsonl'))
     if others and not Path(path).exists():
         raise ValueError(f"{path}: no such file; there are {', '.join(others[:9])}")
+    form = coco_form(path)
+    if form == 'results':
+        raise ValueError(f"{path}: a list of captions; references are an object with images and annotations")
+    if form:
+        records = read_references(path)
+        _unique([record['id'] for record in records], path)
+        return records
     rows = read_jsonl(path)
     for i, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get('id'), str) or row.get('task') not in LENGTHS:
