@@ -80,6 +80,7 @@ class ChoiceMetrics:
     "Answers to questions with options as numbers, with the same methods as `CocoMetrics`; `names` has the dimensions"
 
     main = 'accuracy'
+    most_references = 1  # A question has one right option
 
     def __init__(
         self,
