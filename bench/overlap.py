@@ -1,4 +1,4 @@
-"""Does the model wait for the decoder? A folder of films, an evaluation and batches of a training, with a model that sleeps
+"""Does the model wait for the decoder? A folder of films and an evaluation, with a model that sleeps
 
     python bench/overlap.py [films]
 
@@ -8,7 +8,6 @@ time without a model, `model` the time that it sleeps in all, `together` the tim
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from shotluck.files import ffmpeg_exe, write_json
 from shotluck.predict import predict
 from shotluck.video import probe
 
-SHARE = 0.7  # of the model's time that decoding takes, in the evaluation and the training
+SHARE = 0.7  # of the model's time that decoding takes in the evaluation
 
 
 class Sleeper(Captioner):
@@ -153,28 +152,6 @@ def overlapped(decode, together, model) -> dict:
     )
 
 
-def loader_rows(films, records) -> dict:
-    "Batches of a training whose frames are decoded for each batch, by as many processes as there are cores"
-    from torch.utils.data import DataLoader
-
-    from shotluck.decoding import decode_in_worker
-
-    jobs = [(r['video'], list(range(r['shots'][0][0], r['shots'][0][1], 8))) for r in records]
-
-    def collate(rows):
-        return [decode_in_worker(films[0].parent, Sleeper.width, job).nbytes for job in rows]
-
-    def run(seconds):
-        model = Sleeper(seconds)
-        for rows in DataLoader(jobs, 4, collate_fn=collate, num_workers=os.cpu_count()):
-            model.generate(rows, 1)
-        return model
-
-    decode, _ = timed(run, 0)
-    together, model = timed(run, decode / SHARE / len(jobs))
-    return overlapped(decode, together, model)
-
-
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as folder:
@@ -199,8 +176,6 @@ def main():
             model = Sleeper(decode / SHARE / len(records), batched)
             made[name] = overlapped(decode, predict_time(films, records, model), model)
             print(name, json.dumps(made[name]))
-        made['finetune_pixels'] = loader_rows(films, records)
-        print(json.dumps(made['finetune_pixels']))
     write_json(root / 'bench' / 'overlap.json', made | machine())
 
 

@@ -206,7 +206,6 @@ def overlap_table() -> str:
         caption=f"`shotluck-caption`, {bench['films']} films",
         evaluate='`shotluck-evaluate`',
         evaluate_server='`shotluck-evaluate`, a server answers',
-        finetune_pixels='batches of a training that decodes for each',
     )
     rows = []
     for name, what in names.items():
