@@ -21,16 +21,11 @@ from fastcore.script import Param
 
 from shotluck.conversations import (  # noqa: F401, also found here
     ASK,
-    FORMATS,
     SAID,
     TASKS,
     TOLD,
-    as_llava,
-    as_messages,
-    as_trl,
     clip_of,
     expected_units,
-    llamafactory_info,
     one_line,
     one_line_text,
     prompt,
@@ -61,6 +56,13 @@ from .published_annotations import published_sources
 from .split import split as probe_all
 from .tables import annotation_files, clip_sources, companion_files, source_video
 from .text import encoding_note, from_json, read_json, safe_cell, to_json_bytes
+from shotluck.trainer_formats import (  # noqa: F401, also found here
+    FORMATS,
+    as_llava,
+    as_messages,
+    as_trl,
+    llamafactory_info,
+)
 
 _all_ = [  # also found here
     'ASK',

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .coco import by_task, coco_references
 from .configs import check_side, parse_names
-from .conversations import FORMATS, TASKS
+from .conversations import TASKS
 from .convert import describe_messages
 from .data_folder import video_folder
 from .errors import command
@@ -23,6 +23,7 @@ from .record_media import KINDS, Media
 from .score import read_records, reference_of
 from .tar_shards import write_shards
 from .text import safe_cell, to_json_bytes
+from .trainer_formats import FORMATS
 
 # %% ../nbs/21_export.ipynb #21e-_is_shot
 def _is_shot(x):  # Two frames, the end after the start?

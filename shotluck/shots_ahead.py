@@ -93,8 +93,9 @@ class _Search:
         is_done = False
         while not is_done:
             is_done = self.is_done.wait(0.1)
-            count(self.passed - told)
-            told = self.passed
+            passed = self.passed  # more may pass while they are counted
+            count(passed - told)
+            told = passed
         if self.error:
             raise self.error
         return self.found
