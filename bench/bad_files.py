@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from shotluck.convert import convert, expected_units
 from shotluck.files import ffmpeg_exe, write_json
@@ -241,6 +242,7 @@ if __name__ == '__main__':
     write_json(
         Path(__file__).with_suffix('.json'),
         dict(
+            machine(),
             kinds=len(kinds),
             rows=len(ledger),
             counts=counts,

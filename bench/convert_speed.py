@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+from machine import machine
 
 from shotluck.files import write_json, write_jsonl
 
@@ -158,8 +159,7 @@ if __name__ == '__main__':
         write_json(
             Path(__file__).with_suffix('.json'),
             dict(
-                machine=f'{os.cpu_count()} cores, {platform.processor() or platform.machine()}',
-                python=platform.python_version(),
+                machine(),
                 probing=probe,
                 rows=rows,
             ),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from fastcore.script import call_parse
+from machine import machine
 
 tower = dict(
     model_type='siglip_vision_model',
@@ -167,6 +168,6 @@ def main(
     rows = [row(m, k, mb) for (m, k), mb in kept.items()]
     for r in rows:
         print(r['model'], r['case'], r['formula_mb'], r['measured_mb'], r['ratio'])
-    write_json(path, dict(torch=torch.__version__, rows=rows))
+    write_json(path, dict(machine(), rows=rows))
     bad = [r for r in rows if not 0.85 <= r['ratio'] <= 1.15]
     sys.exit(f'{len(bad)} of {len(rows)} are more than 15 % off' if bad else 0)

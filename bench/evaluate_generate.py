@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from fastcore.script import call_parse
+from machine import machine
 
 from shotluck.configs import EvaluateCfg
 from shotluck.convert import convert
@@ -18,7 +19,8 @@ from shotluck.features import FrameBank
 from shotluck.files import write_json
 from shotluck.llava import preprocess
 from shotluck.model import load_captioner
-from shotluck.predict import build_inputs, predict
+from shotluck.model_inputs import build_inputs
+from shotluck.predict import predict
 from shotluck.shapes import make_shapes
 from shotluck.split import split
 from shotluck.text import read_jsonl
@@ -103,11 +105,8 @@ def main(
             k: sum(texts[k][i] == t for i, t in texts['one_by_one'].items()) for k in best if k != 'one_by_one'
         },
         words_per_answer=round(sum(len(t.split()) for t in texts['cached'].values()) / len(recs), 1),
-        machine=f'{os.cpu_count()} cores, {platform.machine()}, {torch.get_num_threads()} torch threads',
-        torch=torch.__version__,
-        commit=subprocess.run(
-            ['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent, capture_output=True, text=True
-        ).stdout.strip(),
+        threads=torch.get_num_threads(),
+        **machine(),
     )
     write_json(Path(out), result)
     print(result)

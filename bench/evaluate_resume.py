@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from fastcore.script import call_parse
+from machine import machine
 
 from shotluck.convert import convert
 from shotluck.files import Journal, write_json
@@ -90,9 +91,7 @@ def main(
         killed_at=at,
         same_bytes=same,
         left_behind=left,
-        commit=subprocess.run(
-            ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
-        ).stdout.strip(),
+        **machine(),
     )
     write_json(Path(out), result)
     print(result)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from fastcore.script import call_parse
+from machine import machine
 
 from shotluck.files import write_json
 
@@ -139,10 +140,7 @@ def main(
         cpu_seconds={s: min(r['cpu'] for r in rs) for s, rs in runs.items()},
         peak_gb={s: max(r['peak_gb'] for r in rs) for s, rs in runs.items()},
         differences=gap,
-        machine=f'{os.cpu_count()} cores, {platform.machine()}',
-        commit=subprocess.run(
-            ['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent, capture_output=True, text=True
-        ).stdout.strip(),
+        **machine(),
     )
     write_json(Path(out), result)
     print(result)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from machine import machine
 from safetensors.torch import save_file
 from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
 
@@ -38,12 +39,7 @@ THREADS, WORKERS, BATCH, EPOCHS = 2, 0, 4, 3
 
 def keep(name, row):
     rows = read_json(result, missing={})
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'], cwd=root, capture_output=True, text=True
-    ).stdout.strip()
-    rows[name] = dict(
-        dict(commit=commit, cores=os.cpu_count(), threads=THREADS, workers=WORKERS, torch=torch.__version__), **row
-    )
+    rows[name] = dict(machine(), threads=THREADS, workers=WORKERS, **row)
     write_json(result, rows)
     print(name, json.dumps(rows[name]), flush=True)
 

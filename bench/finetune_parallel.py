@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import torch
+from machine import machine
 
 from shotluck.convert import convert
 from shotluck.download import download
@@ -123,7 +124,7 @@ def keep(name, losses, ref, seconds):
         first=losses[0],
         last=losses[-1],
         seconds=round(seconds, 1),
-        torch=torch.__version__,
+        **machine(),
     )
     write_json(result, rows)
     print(name, rows[name], flush=True)

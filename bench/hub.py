@@ -8,6 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import machine
+
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / 'nbs' / 'fixtures'))
 from loopback_hub import loopback_hub  # noqa: E402
@@ -69,7 +71,7 @@ def main():
         row('no such revision', 'bczhou/TinyLLaVA-3.1B@v9', False, 'no such revision')
         row('offline, not in the cache', 'me/other', False, 'HF_HUB_OFFLINE', HF_HUB_OFFLINE=1)
         row('unreachable, not in the cache', 'me/other', False, 'cannot be reached', HF_ENDPOINT='http://127.0.0.1:9')
-        save = f"from shotluck.model import load_model; from shotluck.hub import push_to_hub; m,t = load_model('1.5b', device='cpu'); m.save_pretrained({str(tmp / 'out')!r}); t.save_pretrained({str(tmp / 'out')!r}); print(push_to_hub({str(tmp / 'out')!r}, 'me/mine', 'shot2story'))"
+        save = f"from shotluck.model import load_model; from shotluck.hub_card import push_to_hub; m,t = load_model('1.5b', device='cpu'); m.save_pretrained({str(tmp / 'out')!r}); t.save_pretrained({str(tmp / 'out')!r}); print(push_to_hub({str(tmp / 'out')!r}, 'me/mine', 'shot2story'))"
         code, sha = call(save, **on, HF_TOKEN='hf_loopback')
         rows.append(
             dict(
@@ -84,7 +86,7 @@ def main():
     for r in rows:
         print('ok ' if r['right'] else 'BAD', r['what'], '|', r['name'], '|', r['said'])
     (root / 'bench' / 'hub.json').write_text(
-        json.dumps(dict(seconds=round(time.time() - start), rows=rows), indent=1, ensure_ascii=False) + '\n'
+        json.dumps(dict(machine(), seconds=round(time.time() - start), rows=rows), indent=1, ensure_ascii=False) + '\n'
     )
     sys.exit(not all(r['right'] for r in rows))
 

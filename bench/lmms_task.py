@@ -11,6 +11,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from machine import machine
+
 from shotluck.torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which lmms-eval imports
 
 # isort: split
@@ -99,7 +101,7 @@ def main():
                 [theirs] = [value for key, value in results[name].items() if key.split(',')[0] == metric]
                 assert abs(theirs - ours[metric]) < 1e-12, (name, metric, theirs, ours[metric])
                 compared[f'{name} {metric}'] = round(theirs, 4)
-    done = dict(lmms_eval=version('lmms-eval'), tasks=made, left_out=len(left_out), numbers=compared)
+    done = dict(machine(), lmms_eval=version('lmms-eval'), tasks=made, left_out=len(left_out), numbers=compared)
     write_json(Path(__file__).with_suffix('.json'), done)
     print(json.dumps(done, indent=1))
 

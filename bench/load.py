@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from machine import machine
+
 root = Path(__file__).resolve().parent.parent
 fixture = root / 'nbs' / 'fixtures' / 'tinyllava' / 'phi' / 'bczhou'
 
@@ -144,9 +146,7 @@ def main():
         finally:
             shutil.rmtree(tmp)
     bad = [r for r in rows if r['ratio'] > 1.3 or r['model_gb'] < 2]
-    (root / 'bench' / 'load.json').write_text(
-        json.dumps(dict(machine=f'{os.cpu_count()} cores', rows=rows), indent=1) + '\n'
-    )
+    (root / 'bench' / 'load.json').write_text(json.dumps(dict(machine(), rows=rows), indent=1) + '\n')
     sys.exit(bool(bad))
 
 

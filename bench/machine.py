@@ -1,9 +1,10 @@
-"What a measurement ran on: machine and commit"
+"What a measurement ran on: machine, versions and commit"
 
 import os
 import platform
 import subprocess
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,14 @@ def git(*args) -> str:  # '' where the files lie without their history
     with suppress(OSError, subprocess.CalledProcessError):
         return subprocess.run(['git', *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
     return ''
+
+
+def versions() -> str:  # of what most numbers depend on
+    there = [f'python {platform.python_version()}']
+    for name in ('torch', 'transformers', 'av', 'numpy'):
+        with suppress(PackageNotFoundError):
+            there.append(f'{name} {version(name)}')
+    return ', '.join(there)
 
 
 def machine() -> dict:
@@ -29,5 +38,6 @@ def machine() -> dict:
     changed = '+' if git('status', '--porcelain', '--untracked-files=no') else ''
     return dict(
         machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        versions=versions(),
         commit=(git('rev-parse', '--short', 'HEAD') or os.environ.get('COMMIT', '')) + changed,
     )

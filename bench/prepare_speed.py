@@ -15,6 +15,7 @@ import av
 import decord
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from machine import machine
 
 import shotluck.probe
 from shotluck.files import ffmpeg_exe, write_json
@@ -224,7 +225,7 @@ if __name__ == '__main__':
     write_json(
         Path(__file__).with_suffix('.json'),
         dict(
-            machine=f'{os.cpu_count()} cores, {platform.machine()}',
+            machine(),
             cpu_seconds=med,
             runs=rows,
             quality=quality,

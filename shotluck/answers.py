@@ -24,9 +24,10 @@ from .features import FrameBank
 from .files import Journal
 from .jobs import iter_supervised, read_ahead, run_supervised
 from .looks import LookBank, shot_times
+from .model_inputs import build_inputs
 from .pages import encode_jpeg
 from .plan import TooLong
-from .predict import build_inputs, predict
+from .predict import predict
 from .transitions import is_mixed, is_plain, small_picture
 from .video import VideoInfo, iter_pictures, probe, sample_idxs
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch, store_attr
 
-from .caption import caption_file, captioner_for
+from .caption import caption_file
+from .captioner_choice import captioner_for
 from .configs import CaptionCfg
 from .errors import one_line_reason
 from .results import result_names

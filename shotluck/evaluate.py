@@ -33,10 +33,11 @@ from .hub import locate
 from .judge import Judged, judge_captions
 from .looks import LookBank
 from .model import is_address, load_captioner
+from .model_inputs import other_videos
 from .multiple_choice import choice_of
 from .pages import names_only
 from .plan import frame_budget
-from .predict import feature_bank, other_videos, predict, process_rank
+from .predict import feature_bank, predict, process_rank
 from .repetition import repetition
 from .report import report
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)

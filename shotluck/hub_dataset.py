@@ -23,7 +23,7 @@ from huggingface_hub import DatasetCardData, HfApi
 from .archives import DATASETS
 from .errors import blaming_file
 from .files import atomic_write, write_text
-from .hub import NONCOMMERCIAL, publishing
+from .hub_card import NONCOMMERCIAL, publishing
 from .record_media import Media, described, iter_media, split_by_media
 
 # %% ../nbs/20_hub_dataset.ipynb #20d-COLUMNS

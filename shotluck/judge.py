@@ -18,7 +18,7 @@ from .captioner import Captioner
 from .files import Journal, atomic_write, write_json
 from .judge_prompts import answers_from, grades_of, preferred, questions_about
 from .metrics import bca_interval
-from .predict import other_videos
+from .model_inputs import other_videos
 from .score import Scores, bootstrap_samples, describe_interval, omitted_values, reference_of
 from .text import safe_table
 
