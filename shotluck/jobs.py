@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from itertools import islice
@@ -210,23 +211,41 @@ def _serve(pipe, parents_end, parent):
         return
 
 # %% ../nbs/03_jobs.ipynb #00a-019c-_Worker
+_beginning = threading.RLock()  # held while the far end of a pipe is open here: a process that was forked meanwhile
+# would keep it open, and the death of its owner would go unnoticed
+
+
+def _begin_anew():
+    global _beginning
+    _beginning = threading.RLock()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(
+        before=lambda: _beginning.acquire(),
+        after_in_parent=lambda: _beginning.release(),
+        after_in_child=_begin_anew,
+    )
+
+
 class _Worker:
     "A process that does what it is asked, one thing after another"
 
     def __init__(self):
         context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
         self.parent = os.getpid()
-        self.pipe, far_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(far_end, self.pipe, self.parent), daemon=True)
-        # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
-        ours = multiprocessing.current_process()._config
-        daemon = ours.pop('daemon', None)
-        try:
-            self.process.start()
-        finally:
-            if daemon is not None:
-                ours['daemon'] = daemon
-        far_end.close()
+        with _beginning:
+            self.pipe, far_end = context.Pipe()
+            self.process = context.Process(target=_serve, args=(far_end, self.pipe, self.parent), daemon=True)
+            # a worker of a DataLoader is a daemon, which may have no children, lest they outlive it: ours do not
+            ours = multiprocessing.current_process()._config
+            daemon = ours.pop('daemon', None)
+            try:
+                self.process.start()
+            finally:
+                if daemon is not None:
+                    ours['daemon'] = daemon
+                far_end.close()
 
     def ask(self, request):
         "Send a request; '' if the worker understands it, else the reason why not"
@@ -235,8 +254,12 @@ class _Worker:
 
     def receive(self, timeout):
         "The next answer, None after the last; raises the error that it holds, or what became of the process"
-        if not self.pipe.poll(timeout):
-            raise TimeoutError(f'not done after {timeout:g} s')
+        end = time.monotonic() + timeout
+        while not self.pipe.poll(min(1, max(0, end - time.monotonic()))):
+            if not (self.process.is_alive() or self.pipe.poll(0)):  # and somebody else holds its end of the pipe
+                raise ChildProcessError(f'the process that did it died{self.death()}')
+            if time.monotonic() >= end:
+                raise TimeoutError(f'not done after {timeout:g} s')
         try:
             answer = self.pipe.recv()
         except (EOFError, OSError):
