@@ -15,6 +15,7 @@ import re
 import ssl
 import time
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -241,6 +242,9 @@ class Session:
         self.key = api_key(address)
         self.rest_until = 0.0  # By `time.monotonic`
         self.lost = 0  # Requests in a row that the server did not answer in all tries
+        self.random = random.Random()  # its own: what a caller seeded stays as it is
+        self.is_over = False  # Does nobody want more?
+        self.cancel = lambda: None  # Ends the workers, while they run
 
     def hide_key(self, error):  # The same error: one line that begins with the address and holds no key
         text = str(error)
@@ -260,12 +264,17 @@ class Session:
                 raise EndpointError(why) from None
             raise TryAgain(why, spoke=False) from None
 
+    def end(self):  # From any thread: nobody wants more
+        self.is_over = True
+        with suppress(RuntimeError):  # all have ended by themselves
+            self.cancel()
+
     async def pause(self, asked, failed):  # Before the next try; what the server asked for holds all requests
         if asked is not None:
             self.rest_until = max(self.rest_until, time.monotonic() + asked)
             return
         seconds = min(LONGEST_PAUSE, self.wait * 2**failed)
-        await anyio.sleep(seconds * random.uniform(0.5, 1))
+        await anyio.sleep(seconds * self.random.uniform(0.5, 1))
 
     async def rest(self):
         while (seconds := self.rest_until - time.monotonic()) > 0:
@@ -293,7 +302,7 @@ def run_workers(
     work,  # Coroutine function, called with the session
     workers: int = 1,  # How many of them at once
 ):
-    "Run workers until all are done; the first error ends all of them, and is raised"
+    "Run workers until all are done or `session.end` is called; the first error ends all of them, and is raised"
     errors = []
 
     async def watched(tasks):
@@ -305,6 +314,9 @@ def run_workers(
 
     async def run():
         async with anyio.create_task_group() as tasks:
+            session.cancel = partial(portal.start_task_soon, tasks.cancel_scope.cancel)
+            if session.is_over:
+                return
             for _ in range(workers):
                 tasks.start_soon(watched, tasks)
         session.connections.close()

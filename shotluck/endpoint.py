@@ -72,6 +72,7 @@ class Endpoint(Captioner):
         self.source = None  # (model, fingerprint) as the server says it
         self.token_field = 'max_tokens'
         self.gives_logprobs = True  # Until it refuses them
+        self.sessions = []  # That run just now
         self._check()
 
     def _check(self):  # `EndpointError` for settings that cannot be
@@ -201,7 +202,19 @@ def _run(
     workers: int = 1,  # How many of them at once
     tries: int = 0,  # Of each request; 0: the endpoint's own
 ):  # The first error ends all workers, and is raised
-    run_workers(Session(self.address, self.timeout, tries or self.tries, self.wait), work, workers)
+    session = Session(self.address, self.timeout, tries or self.tries, self.wait)
+    self.sessions.append(session)
+    try:
+        run_workers(session, work, workers)
+    finally:
+        self.sessions.remove(session)
+
+
+@patch
+def stop(self: Endpoint):
+    "End what is asked just now, from another thread: its answers are not there"
+    for session in list(self.sessions):
+        session.end()
 
 # %% ../nbs/25_endpoint.ipynb #25-ask
 @patch

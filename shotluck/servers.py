@@ -113,6 +113,8 @@ def _ask_all(
     except BaseException:
         for _ in numbers:  # nothing more is begun
             pass
+        for member in members:  # and nothing goes on
+            member.stop()
         raise
     return answers
 
