@@ -15,7 +15,7 @@ from machine import machine
 
 from shotluck.configs import EvaluateCfg
 from shotluck.convert import convert
-from shotluck.features import FrameBank
+from shotluck.feature_bank import FrameBank
 from shotluck.files import write_json
 from shotluck.llava import preprocess
 from shotluck.model import load_captioner

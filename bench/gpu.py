@@ -32,7 +32,7 @@ from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
 from shotluck.decoding import decode_in_worker
-from shotluck.features import FrameBank, Pixels
+from shotluck.feature_bank import FrameBank, Pixels
 from shotluck.files import write_json
 from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, generate, make_config

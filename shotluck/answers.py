@@ -20,7 +20,7 @@ import torch
 from .asking import ask_again, is_in_form
 from .captioner import Captioner
 from .configs import EvaluateCfg
-from .features import FrameBank
+from .feature_bank import FrameBank
 from .files import Journal
 from .jobs import iter_supervised, read_ahead, run_supervised
 from .looks import LookBank, shot_times

@@ -19,7 +19,8 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from .configs import FinetuneCfg
 from .containers import status_of
 from .convert import one_line_text, prompt
-from .features import DiskBank, FrameBank
+from .feature_bank import FrameBank
+from .features import DiskBank
 from .files import path_inside
 from .looks import LookBank, ShotFrames
 from .plan import TooLong, frame_budget

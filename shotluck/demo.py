@@ -168,7 +168,7 @@ def measure(
 ) -> dict:  # What `claims` and `scores_table` read
     "Accuracies, controls and scores of a fine-tuned model on the test shapes, and its memory of the film"
     from shotluck.configs import EvaluateCfg
-    from shotluck.features import FrameBank
+    from shotluck.feature_bank import FrameBank
     from shotluck.predict import predict
 
     data = Path(data)

@@ -39,10 +39,14 @@ def _tensors(value):  # All tensors in what a model keeps of a prompt
     return []
 
 
+def _cache_of(output):  # transformers 5.24 renamed it
+    return output.cache if hasattr(output, 'cache') else output.past_key_values
+
+
 def _cached_numbers(model, n_tokens):  # Numbers that it keeps of a prompt while it answers; 0: not known
     words = torch.zeros(1, n_tokens, dtype=torch.long, device='meta')
     try:
-        cache = model.get_decoder()(input_ids=words, use_cache=True).past_key_values
+        cache = _cache_of(model.get_decoder()(input_ids=words, use_cache=True))
         return sum(tensor.numel() for tensor in _tensors([vars(layer) for layer in cache.layers]))
     except Exception:  # it looks at numbers, and there are none
         return 0

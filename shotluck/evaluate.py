@@ -26,7 +26,7 @@ from .comparison import compare
 from .configs import BASELINES, CONTROLS, EvaluateCfg
 from .endpoint import Endpoint
 from .errors import settings_of
-from .features import FrameBank
+from .feature_bank import FrameBank
 from .files import Journal, exclusive, hash_ids, path_inside, write_jsonl, write_text
 from .frame_folder import file_state
 from .hub import locate

@@ -27,7 +27,8 @@ from .configs import FinetuneCfg, zero_stage
 from .curves import describe_run, loss_stayed
 from .device import keeps_state, pick_dtype
 from .estimate_any import estimate_any
-from .features import DiskBank, FrameBank, Pixels, load_frozen_tower, make_bank
+from .feature_bank import FrameBank
+from .features import DiskBank, Pixels, load_frozen_tower, make_bank
 from .files import exclusive, hash_ids, remove_partial_files, write_json
 from .guards import is_damaged, read_skipped
 from .look_cache import DiskLooks, PixelLooks, make_look_bank

@@ -13,7 +13,8 @@ import torch.distributed as dist
 
 from .captioner import Answer, Captioner
 from .configs import EvaluateCfg
-from .features import DiskBank, FrameBank
+from .feature_bank import FrameBank
+from .features import DiskBank
 from .files import Journal
 from .llava_captioner import blank_features
 from .look_store import DiskLookBank

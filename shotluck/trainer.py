@@ -21,7 +21,7 @@ from transformers.trainer_callback import PrinterCallback
 from .batches import Order
 from .configs import FinetuneCfg
 from .curves import GrowingCurves, few_steps
-from .features import FrameBank
+from .feature_bank import FrameBank
 from .guards import GuardedTrainer
 from .llava import is_matrix
 from .looks import LookBank
