@@ -1,6 +1,6 @@
 """One round of corrections in pictures: docs/images/round-trip-*.webp and bench/round_trip.json, from which
-docs/round-trip.md is filled. Takes minutes on a CPU, and needs Chromium, Node and playwright-core:
-npm i playwright-core; python bench/round_trip.py [--videos 40] [--chromium /usr/bin/chromium]
+docs/round-trip.md is filled. Takes a quarter of an hour on two cores, and needs Chromium, Node and playwright-core:
+npm i playwright-core; python bench/round_trip.py [--videos 80] [--chromium /usr/bin/chromium]
 (where node_modules is elsewhere: NODE_PATH=/its/folder/node_modules python bench/round_trip.py).
 Then: python scripts/check_fresh.py --fix
 
@@ -121,7 +121,7 @@ def all_right(out: Path) -> tuple:
 
 @call_parse
 def main(
-    videos: int = 40,  # That are captioned and corrected
+    videos: int = 80,  # That are captioned and corrected
     chromium: str = '/usr/bin/chromium',  # The browser
 ):
     work = Path(tempfile.mkdtemp())
