@@ -162,6 +162,44 @@ def demo_line() -> str:
     )
 
 
+def round_trip_facts() -> str:
+    "What one round of corrections took, and what came of it, in a few sentences"
+    run = read_bench('round_trip')
+    before, after = run['scores']['before'], run['scores']['after']
+    approved = f", ticked {run['approved']} as right" if run['approved'] else ''
+    left = run['shots'] - run['written'] - run['approved']
+    left_alone = f" (it left {left} alone, where a cut had not been found)" if left else ''
+    return (
+        f"This round took {run['videos']} videos: the script wrote {run['written']} of {run['shots']} captions{left_alone}{approved}, "
+        f"and {run['summaries']} summaries. Then the model was scored on {run['unseen_videos']} other videos. Captions with colour, form, "
+        f"motion, background and name all right: {before['right']} of {before['of']} before, {after['right']} of {after['of']} after. "
+        f"CIDEr: {before['CIDEr']:.2f} before, {after['CIDEr']:.2f} after."
+    )
+
+
+def _printed(lines):  # What a command printed, as a block of text
+    return '\n'.join(['```text', *lines, '```'])
+
+
+def round_trip_converted() -> str:
+    "What the conversion of the corrections printed"
+    return _printed(read_bench('round_trip')['converted'])
+
+
+def round_trip_trained() -> str:
+    "What the fine-tuning on the corrections printed"
+    return _printed(read_bench('round_trip')['trained'])
+
+
+def round_trip_unseen() -> str:
+    "What was said of an unseen video, beside the truth"
+    rows = [
+        f"| {row['of']} | {row['truth']} | {row['before']} | {row['after']} |"
+        for row in read_bench('round_trip')['unseen']['rows']
+    ]
+    return '| | what is true | before | after |\n|---|---|---|---|\n' + '\n'.join(rows)
+
+
 def shots_table() -> str:
     "How well detectors find the annotated transitions"
     run = read_bench('shots')
@@ -378,6 +416,10 @@ def notebooks_table() -> str:
 TABLES = dict(
     demo_table=demo_table,
     demo_line=demo_line,
+    round_trip_facts=round_trip_facts,
+    round_trip_converted=round_trip_converted,
+    round_trip_trained=round_trip_trained,
+    round_trip_unseen=round_trip_unseen,
     finetune_table=finetune_table,
     loss_table=loss_table,
     measured=measured,
