@@ -29,7 +29,7 @@ def source_of(
 def rewrite_results(
     path: str | Path,  # Corrected JSON or CSV of a storyboard
     formats: list,  # To write, beside those that were there
-    folder: str | Path = None,  # For the results; None: where the file is
+    folder: str | Path = None,  # For the results; None or '': where the file is
     subtitles: str = '',  # What srt and vtt hold: captions, speech, both; empty: as before
 ) -> list:  # Paths of the files
     "Write every format of a storyboard again from its corrected file; `ValueError` in one line if that cannot be"
@@ -40,7 +40,7 @@ def rewrite_results(
         raise ValueError(f"{path}: its video is wanted beside it, as {board.video.name}")
     if subtitles:
         board.meta = dict(board.meta, subtitles=subtitles)
-    stays = folder is None or Path(folder).absolute() == path.parent.absolute()
+    stays = not folder or Path(folder).absolute() == path.parent.absolute()
     there = {format_of(unquoted(name)) for name in row.get('files', []) if (path.parent / unquoted(name)).is_file()}
     wanted = [*dict.fromkeys(['json', *formats, *sorted(there if stays else ())])]
     key = row.get('key') or hash_ids(['corrected', path.name])
