@@ -29,15 +29,20 @@ def overlap(a, b) -> float:
     return shared / (max(a[1], b[1]) - min(a[0], b[0]))
 
 
+def same_shot(shot: dict, known: list):
+    "The row ((start, end), caption, speech) of the known shot that a found one is, None if there is none"
+    best = max(known, key=lambda row: overlap(row[0], (shot['start'], shot['end'])))
+    return best if overlap(best[0], (shot['start'], shot['end'])) > 0.8 else None
+
+
 def correct(path: Path, truth: dict) -> tuple:
     "Write what is true into a storyboard, as a person would; (shots corrected, shots in all)"
     board = read_json(path)
     known = truth[board['video']]
     done = 0
     for shot in board['shots']:
-        best = max(known, key=lambda row: overlap(row[0], (shot['start'], shot['end'])))
-        if overlap(best[0], (shot['start'], shot['end'])) > 0.8:
-            _, shot['caption'], shot['speech'] = best
+        if same := same_shot(shot, known):
+            _, shot['caption'], shot['speech'] = same
             done += 1
     write_json(path, board)
     return done, len(board['shots'])

@@ -12,6 +12,9 @@ import time
 from functools import partial
 from pathlib import Path
 
+from shotluck.torchvision_mend import TORCHVISION  # noqa: F401  before transformers, which looks for torchvision only once
+
+# isort: split
 import numpy as np
 import pandas as pd
 import torch

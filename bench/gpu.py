@@ -24,15 +24,16 @@ import pandas as pd
 import torch
 from fastcore.script import Param, call_parse
 from finetune import make_data
-from machine import machine, root
+from machine import machine, root, versions
 
-from shotluck.batches import Batcher, RecordData, collate
+from shotluck.batches import RecordData
 from shotluck.checkpoint import save_model
 from shotluck.configs import EvaluateCfg, FinetuneCfg
 from shotluck.convert import convert
 from shotluck.cost import flops, load_config, memory
 from shotluck.decoding import decode_in_worker
-from shotluck.feature_bank import FrameBank, Pixels
+from shotluck.feature_bank import FrameBank
+from shotluck.features import Pixels
 from shotluck.files import write_json
 from shotluck.finetune import finetune
 from shotluck.llava import VideoLlava, generate, make_config
@@ -503,15 +504,9 @@ def run_part(name: str, device: str, small: bool, out: Path) -> dict:  # In a pr
     return dict(row, seconds=round(time.perf_counter() - started, 1))
 
 
-def versions(device: str) -> dict:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = dict(python=sys.version.split()[0], torch=torch.__version__, cuda=torch.version.cuda)
-    for name in 'transformers tokenizers peft accelerate deepspeed bitsandbytes flash-attn av'.split():
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
+def all_versions(device: str) -> dict:
+    names = 'torch transformers tokenizers peft accelerate deepspeed bitsandbytes flash-attn av'
+    found = dict(versions(*names.split()), cuda=torch.version.cuda)
     if device.startswith('cuda'):
         found['gpu'] = torch.cuda.get_device_name()
         found['gpu_gib'] = round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1)
@@ -544,7 +539,7 @@ def main(
         return
     out = Path(out)
     report = read_json(out, missing=dict(parts={}))
-    report |= dict(versions=versions(device), small=small, **machine())
+    report |= dict(machine(), versions=all_versions(device), small=small)
 
     def done(name, row):
         report['parts'][name] = row

@@ -18,12 +18,12 @@ def git(*args) -> str:  # '' where the files lie without their history
     return ''
 
 
-def versions() -> str:  # of what most numbers depend on
-    there = [f'python {platform.python_version()}']
-    for name in ('torch', 'transformers', 'av', 'numpy'):
+def versions(*names) -> dict:  # Of Python and of packages, None where one is not installed
+    found = dict.fromkeys(names)
+    for name in names:
         with suppress(PackageNotFoundError):
-            there.append(f'{name} {version(name)}')
-    return ', '.join(there)
+            found[name] = version(name)
+    return dict(python=platform.python_version(), **found)
 
 
 def machine() -> dict:
@@ -38,6 +38,6 @@ def machine() -> dict:
     changed = '+' if git('status', '--porcelain', '--untracked-files=no') else ''
     return dict(
         machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
-        versions=versions(),
+        versions=', '.join(f'{k} {v}' for k, v in versions('torch', 'transformers', 'av', 'numpy').items()),
         commit=(git('rev-parse', '--short', 'HEAD') or os.environ.get('COMMIT', '')) + changed,
     )

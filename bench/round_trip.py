@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from corrections import overlap, scores_of, true_shots
+from corrections import same_shot, scores_of, true_shots
 from fastcore.script import call_parse
 from machine import machine, root
 from PIL import Image
@@ -90,8 +90,8 @@ def copy_videos(truth: dict, videos: Path, folder: Path):
 
 def true_caption(shot: dict, known: list) -> str:
     "What is true of a shot that was found; '' if there is no such shot"
-    best = max(known, key=lambda row: overlap(row[0], (shot['start'], shot['end'])))
-    return best[1] if overlap(best[0], (shot['start'], shot['end'])) > 0.8 else ''
+    same = same_shot(shot, known)
+    return same[1] if same else ''
 
 
 def corrections_of(board: Path, known: list, summary: str) -> dict:
