@@ -8,6 +8,7 @@ All run in one process, so what one leaves behind is seen by the next: the order
 import os
 import random
 import sys
+import tempfile
 from pathlib import Path
 
 from fastcore.parallel import parallel
@@ -22,7 +23,9 @@ def main():
     random.Random(seed).shuffle(notebooks)
     threads = os.environ.get('OMP_NUM_THREADS', 'as many as there are cores')
     print(f'{len(notebooks)} notebooks, order of seed {seed}, threads: {threads}', flush=True)
-    results = parallel(test_nb, notebooks, n_workers=1, skip_flags=['gpu', 'net', 'slow'], basepath=root, pause=0.1)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:  # what the notebooks make is gone afterwards
+        os.environ['TMPDIR'], tempfile.tempdir = made, None
+        results = parallel(test_nb, notebooks, n_workers=1, skip_flags=['gpu', 'net', 'slow'], basepath=root, pause=0.1)
     failed = [path.name for path, (passed, _) in zip(notebooks, results) if not passed]
     if failed:
         sys.exit(f"in this order (seed {seed}) these fail: {', '.join(failed)}")
