@@ -137,7 +137,7 @@ async function main(executablePath = process.argv[3] ?? '/usr/bin/chromium') {
   await second.waitForFunction(() => document.querySelector('output').textContent === 'Saved.');
   assert.equal(read().shots[0].caption, 'Again in the second.');
   await page.click('#shot-1 [data-do=later]');
-  await page.waitForSelector('.clash button');
+  await page.waitForSelector('.clash button').catch(async () => assert.fail(`no choice is offered; the page says: ${await page.textContent('output')}`));
   assert.equal(await page.locator('.clash button').count(), 2);  // cuts were moved: they cannot be put together
   await page.click('.clash button:text-is("Save mine")');
   await page.waitForFunction(() => document.querySelector('output').textContent === 'Saved.');
