@@ -74,7 +74,7 @@ def video_questions(
     most = len(shots)  # that fit a summary at once
     if remaining_context(captioner, cfg, opening, asking, **video) < 0:
         most = max_shots_per_prompt(captioner, cfg, words, asking, **video)
-    # parts whose summaries fit: a summary stands in the place of a shot's speech
+    # parts whose summaries fit: a summary takes the place of a shot's speech
     above = max_shots_per_prompt(captioner, cfg, 60, asking, **video)
     return questions(dict(video='v', fps=fps), shots, times, speech, most, above, asking)
 

@@ -48,7 +48,7 @@ from .text import to_json
 _all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-_are_shots
-def _are_shots(shots):  # Is this [[first, end], …] with whole numbers (a bool is none) and end after first?
+def _are_shots(shots):  # Is this [[first, end], …], whole numbers (True and False are not), each end after its first?
     if not (isinstance(shots, list) and shots):
         return False
     for shot in shots:
@@ -231,11 +231,11 @@ def join_processes(
 
 # %% ../nbs/42_evaluate.ipynb #42-PredictedRow
 class PredictedRow(NamedTuple):
-    "What a model said to all records"
+    "The answers of a model to all records"
 
     texts: dict  # id -> text, empty for what could not be shown
     failed: dict  # id -> why it could not be shown to the model
-    unfinished: set  # Ids of the answers that had not ended at the limit of tokens
+    unfinished: set  # Ids of the answers that were cut at the limit of tokens
 
 # %% ../nbs/42_evaluate.ipynb #42-predict_row
 def predict_row(
@@ -283,7 +283,7 @@ class Rows(NamedTuple):
 
     texts: dict  # Name -> {id: text}
     failed: dict  # Name -> {id: why it could not be shown to the model}, of the rows that take a model
-    unfinished: dict  # Name -> ids of the answers that had not ended at the limit, of the same rows
+    unfinished: dict  # Name -> ids of the answers that were cut at the limit, of the same rows
     notes: list  # What was left out, and why
 
 # %% ../nbs/42_evaluate.ipynb #06-033-_rows

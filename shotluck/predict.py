@@ -283,7 +283,7 @@ def two_stage(
         if shots:
             record = dict(record, told=[said[part['id']] for part in shots])
             reasons = [unseen[part['id']] for part in shots if part['id'] in (unseen or ())]
-            if reasons:  # a summary of shots that were not seen is none
+            if reasons:  # a summary needs the captions of all its shots
                 failed[record['id']] = reasons[0]
         staged.append(record)
     return staged
