@@ -156,9 +156,10 @@ def demo_line() -> str:
     right, gone = run['accuracy'], run['controls']
     return (
         f"In the run kept in `bench/demo.json` ({run['machine']}) it took {run['seconds']['total'] / 60:.0f} minutes after "
-        f"installing and {run['peak_gb']} GB of memory. On videos it never saw, the colour was right in {right['colour']:.0%} of the captions, "
-        f"and in {gone['blank_colour']:.0%} with blank frames; the name, which is only spoken, in {right['name']:.0%}, and in "
-        f"{gone['no_speech_name']:.0%} without the speech; reversed frames turned the direction around in {gone['reversed_flip']:.0%}."
+        f"installing and {run['peak_gb']} GB of memory. On videos it never saw, {right['colour']:.0%} of the captions had the right "
+        f"colour, and {gone['blank_colour']:.0%} with blank frames. Each shape has a name that is only spoken, never shown: "
+        f"{right['name']:.0%} had it right, and {gone['no_speech_name']:.0%} without the speech. With the frames in reverse order, "
+        f"{gone['reversed_flip']:.0%} named the opposite direction."
     )
 
 

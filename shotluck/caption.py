@@ -41,7 +41,8 @@ from .transitions import soft_words
 from .video import PICTURES_CODEC, probe
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 
-_all_ = ['CaptionCfg', 'LOG', 'subtitles_beside', 'speech_per_shot']  # also found here
+# nbdev adds these to `__all__`: names from other modules that can be imported from this one too
+_all_ = ['CaptionCfg', 'LOG', 'subtitles_beside', 'speech_per_shot']
 
 # %% ../nbs/53_caption.ipynb #53-caption-cached
 def cached(
@@ -73,7 +74,7 @@ def video_questions(
     most = len(shots)  # that fit a summary at once
     if remaining_context(captioner, cfg, opening, asking, **video) < 0:
         most = max_shots_per_prompt(captioner, cfg, words, asking, **video)
-    # parts whose summaries fit: a summary stands in the place of a shot's speech
+    # parts whose summaries fit: a summary takes the place of a shot's speech
     above = max_shots_per_prompt(captioner, cfg, 60, asking, **video)
     return questions(dict(video='v', fps=fps), shots, times, speech, most, above, asking)
 
@@ -111,7 +112,7 @@ def _faults(info, path, before):  # What is wrong with a film; `before`: the sta
         yield f'The file changed while it was read; this describes its first {end}.'
 
 
-def _part_summaries(records, texts):  # Of a long video: what the first level of summaries says of its parts
+def _part_summaries(records, texts):  # Where each part of a long video is, and its first summary
     parts = []
     for record in records:
         if record['id'].startswith('v/part/1.'):
@@ -164,7 +165,7 @@ def caption_video(
     shots: list = None,  # [(start, end), …]; None: as `cfg.shots` says
     speech: list = None,  # Text said in each shot; None: as `cfg.speech` says
     note: str = '',  # Said plainly near the top of the page
-    transcriber=None,  # Hears speech in the place of faster-whisper, as `transcribe` takes it
+    transcriber=None,  # Hears speech instead of faster-whisper, as `transcribe` takes it
     done: Journal = None,  # What is found out, also by an earlier run that was interrupted; None: nothing is kept
     name: str = None,  # Label on the progress bar; None: the file's name
     bars=None,  # Makes a progress bar, as `tqdm` does; None: that

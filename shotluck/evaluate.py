@@ -44,10 +44,11 @@ from .score import Scores, paired, reference_of, save_scores, score  # noqa: F40
 from .tables import parse_shard
 from .text import to_json
 
-_all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']  # also found here
+# nbdev adds these to `__all__`: names from other modules that can be imported from this one too
+_all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-_are_shots
-def _are_shots(shots):  # Is this [[first, end], …] with whole numbers (a bool is none) and end after first?
+def _are_shots(shots):  # Is this [[first, end], …], whole numbers (True and False are not), each end after its first?
     if not (isinstance(shots, list) and shots):
         return False
     for shot in shots:
@@ -230,11 +231,11 @@ def join_processes(
 
 # %% ../nbs/42_evaluate.ipynb #42-PredictedRow
 class PredictedRow(NamedTuple):
-    "What a model said to all records"
+    "The answers of a model to all records"
 
     texts: dict  # id -> text, empty for what could not be shown
     failed: dict  # id -> why it could not be shown to the model
-    unfinished: set  # Ids of the answers that had not ended at the limit of tokens
+    unfinished: set  # Ids of the answers that were cut at the limit of tokens
 
 # %% ../nbs/42_evaluate.ipynb #42-predict_row
 def predict_row(
@@ -256,8 +257,8 @@ def predict_row(
         for path in sorted(out.glob(f'.{key}.*.journal')):
             journal.rows.update({row['id']: row for row in Journal.peek(path)})
         texts = answer(records, failed)
-        retried = cfg.control == 'other' and failed and not cfg.shard  # which is what joins the parts does
-        readable = _readable(records, failed, cfg.seed) if retried else []
+        retried = cfg.control == 'other' and failed and not cfg.shard  # the run that joins the shards does it
+        readable = _records_with_readable_video(records, failed, cfg.seed) if retried else []
         if readable:  # what is answered is in the journal, so only what failed is asked
             still_failed = {}
             texts.update(answer(readable, still_failed))
@@ -265,8 +266,8 @@ def predict_row(
             failed = {id: why for id, why in failed.items() if id not in asked} | still_failed
     return PredictedRow(texts, failed, unfinished)
 
-# %% ../nbs/42_evaluate.ipynb #42-_readable
-def _readable(records, failed, seed):  # Records whose own video can be read; [] if the rest is of one source
+# %% ../nbs/42_evaluate.ipynb #42-_records_with_readable_video
+def _records_with_readable_video(records, failed, seed):  # [] if these are all of one source: none could borrow
     lenders = other_videos(records, seed)
     broken = {lenders[id]['video'] for id in failed}  # what could not be shown was borrowed from these
     readable = [r for r in records if r['video'] not in broken]
@@ -282,7 +283,7 @@ class Rows(NamedTuple):
 
     texts: dict  # Name -> {id: text}
     failed: dict  # Name -> {id: why it could not be shown to the model}, of the rows that take a model
-    unfinished: dict  # Name -> ids of the answers that had not ended at the limit, of the same rows
+    unfinished: dict  # Name -> ids of the answers that were cut at the limit, of the same rows
     notes: list  # What was left out, and why
 
 # %% ../nbs/42_evaluate.ipynb #06-033-_rows
@@ -360,7 +361,7 @@ def judge_row(
 def evaluate(
     cfg: EvaluateCfg,  # What to predict, and with which input taken away
 ) -> Scores:  # None in all processes but the first, and for a shard
-    """Predict and score; writes predictions, scores and a page to `cfg.out`, and goes on where a killed run stopped
+    """Predict and score; writes predictions, scores and a page to `cfg.out`, and continues where a killed run stopped
 
     A shard is predicted only: its answers wait in `cfg.out` for a run without a shard, which scores those of all."""
     every, out = cfg.all_records(), Path(cfg.out)
@@ -411,9 +412,9 @@ def predict_on_cluster(
 
 # %% ../nbs/42_evaluate.ipynb #06-037-main
 def evaluate_and_report(
-    cfg: EvaluateCfg,
+    cfg: EvaluateCfg,  # Of the run
 ):
-    "Evaluate and print scores, failures and what was left out; of torchrun's processes, the first one speaks"
+    "Evaluate and print scores, failures and what was left out; of torchrun's processes, only the first prints"
     if cfg.engine:
         predict_on_cluster(cfg)
         cfg = cfg.replace(engine='')
