@@ -48,7 +48,7 @@ def rewrite_results(
     results = Results(board.video, path.parent if stays else folder, wanted, lambda mark: key, name)
     if stays and not row:  # a file that no log knows is the person's own: it may be written over
         with results.log() as log:
-            results.note(log, [path.with_suffix('.json')], True)
+            results.note(log, [path.with_suffix('.json')], False)
     return results.write(lambda form: board.render(form, results.src))
 
 # %% ../nbs/52_written_again.ipynb #52w-before
