@@ -5,4 +5,4 @@ python scripts/check_fresh.py
 TMPDIR=$(mktemp -d)    # what the notebooks make is gone afterwards
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} nbdev_test --n_workers 2 --timing    # two at a time, a core each: threads that wait for each other cost more
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} nbdev_test --n_workers 3 --timing    # a thread each: threads that wait for each other cost more, and some tests only wait
