@@ -10,7 +10,7 @@ import os
 from functools import partial
 
 from .files import path_inside
-from .jobs import parallel_map, run_supervised
+from .jobs import begin_ahead, parallel_map, process_pool, run_supervised
 from .video import VideoError, read_frames
 
 # %% ../nbs/27_decoding.ipynb #05a-005-_decode
@@ -78,15 +78,6 @@ def iter_decoded(
 AHEAD_BYTES = 1_000_000_000  # Of frames that were decoded before they are asked for
 
 
-def _jobs_that_fit(jobs, size):  # How many of the first jobs have at most `AHEAD_BYTES` of frames; at least one
-    total = 0
-    for i, (_, numbers) in enumerate(jobs):
-        total += len(numbers) * size * size * 3
-        if total > AHEAD_BYTES:
-            return max(1, i)
-    return len(jobs)
-
-
 class DecodeAhead:
     "Decodes frames of many videos, and begins before it is asked if it is told what will be wanted"
 
@@ -97,23 +88,33 @@ class DecodeAhead:
     ):
         self.videos = videos
         self.decode = decode
-        self.jobs = []  # what was begun
-        self.begun = None  # its results
+        self.begun = {}  # what was begun and not taken: (video, frame numbers, size) -> its future
+        self.pool = None  # of processes, kept until `stop`: a new one takes its time
 
     def begin(
         self,
-        jobs: list,  # (video, frame numbers) that will be asked for next
+        jobs: list,  # (video, frame numbers) that will be asked for next, in order
         size: int,  # Side of the square, pixels
         workers: int = 0,  # Processes; 0: one for each core, -1: nothing is begun
         timeout: float = 300,  # Seconds that a video may take
     ):
-        "Begin to decode, in place of what was begun before"
-        self.stop()
-        if jobs and workers >= 0 and self.videos is not None:
-            n = min(workers or os.cpu_count(), len(jobs))
-            ahead = -(-_jobs_that_fit(jobs, size) // n)
-            self.jobs = jobs
-            self.begun = _decoded_in_pool(self.videos, jobs, size, workers, timeout, self.decode, ahead)
+        "Begin to decode as many of these as may wait, and drop what was begun of others"
+        keys = {_key(job, size): job for job in jobs}
+        for key in self.begun.keys() - keys.keys():
+            self.begun.pop(key).cancel()
+        if self.videos is None or workers < 0:
+            return
+        waiting = sum(map(_bytes, self.begun))
+        for key, job in keys.items():
+            if key not in self.begun:
+                waiting += _bytes(key)
+                if self.begun and waiting > AHEAD_BYTES:
+                    return
+                self.begun[key] = self._schedule(job, size, workers, timeout)
+
+    def _schedule(self, job, size, workers, timeout):
+        self.pool = self.pool or process_pool(workers or os.cpu_count())
+        return self.pool.schedule(partial(self.decode, self.videos, size), args=[job], timeout=timeout)
 
     def take(
         self,
@@ -121,15 +122,36 @@ class DecodeAhead:
         size: int,  # Side of the square, pixels
         workers: int = 0,  # As `iter_decoded` takes it
     ):  # As `iter_decoded` gives them
-        "The frames: what was begun, if it is that, else decoded now"
-        if self.begun is not None and self.jobs == jobs:
-            begun, self.begun = self.begun, None
-            return begun
-        self.stop()
+        "The frames, of which some may be there because they were begun"
+        if any(_key(job, size) in self.begun for job in jobs):
+            return _with_video_errors(self._taken(jobs, size, workers))
         return iter_decoded(self.videos, jobs, size, workers, decode=self.decode)
 
+    def _taken(self, jobs, size, workers, timeout=300):
+        "Yield (job, frames or an exception); what was not begun is decoded meanwhile by the same processes"
+
+        def begin(job):
+            return self.begun.pop(_key(job, size), None) or self._schedule(job, size, workers, timeout)
+
+        for job, frames in begin_ahead(begin, jobs, 4 * (workers or os.cpu_count())):
+            try:
+                yield job, frames.result()
+            except Exception as e:
+                yield job, e
+
     def stop(self):
-        "Stop what was begun and not taken"
-        if self.begun is not None:
-            self.begun.close()
-            self.begun = None
+        "Stop what was begun and not taken, and the processes"
+        self.begun = {}
+        if self.pool is not None:
+            self.pool.stop()
+            self.pool.join()
+            self.pool = None
+
+
+def _key(job, size):
+    return job[0], tuple(job[1]), size
+
+
+def _bytes(key):  # Of the frames that a job gives
+    _, numbers, size = key
+    return len(numbers) * size * size * 3

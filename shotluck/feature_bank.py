@@ -102,11 +102,15 @@ class FrameBank:
     def missing(
         self,
         want: dict,  # video -> frame numbers
+        kept: dict = None,  # video -> frame numbers that will be kept by then; None: those that are kept now
     ) -> list:  # (video, sorted frame numbers)
         "Which frames are not kept yet"
         jobs = []
         for video, idxs in want.items():
-            new = sorted({k for k in idxs if (video, k) not in self.kept})
+            if kept is None:
+                new = sorted({k for k in idxs if (video, k) not in self.kept})
+            else:
+                new = sorted(set(idxs) - set(kept.get(video, ())))
             if new:
                 jobs.append((video, new))
         return jobs
@@ -153,9 +157,14 @@ class FrameBank:
         self,
         want: dict,  # video -> shots that `fill_shots` will be asked for next
         workers: int = 0,  # Processes that decode; 0: one for each core, -1: nothing is begun
+        later: list = (),  # As `want`, of each time after that; what `keep_shots` does not name is forgotten in between
     ):
-        "Begin to decode what is not kept of these shots; a hint"
-        self.decoder.begin(self.missing(frames_per_video(want)), self.size, workers)
+        "Begin to decode what is not kept of these shots, and of what comes after them; a hint"
+        wanted = [frames_per_video(shots) for shots in (want, *later)]
+        jobs = self.missing(wanted[0])
+        for kept, following in zip(wanted, wanted[1:]):
+            jobs += self.missing(following, kept)
+        self.decoder.begin(jobs, self.size, workers)
 
     def keep_shots(
         self,

@@ -111,11 +111,15 @@ class LookBank:
     def missing(
         self,
         want: dict,  # video -> list of `ShotFrames`
+        kept: dict = None,  # video -> shots that will be kept by then; None: those that are kept now
     ) -> dict:  # (video, sorted frame numbers) -> shots that need them
         "What must be decoded"
         jobs = {}
         for video, shots in want.items():
-            new = [shot for shot in dict.fromkeys(shots) if not self.has(video, shot)]
+            if kept is None:
+                new = [shot for shot in dict.fromkeys(shots) if not self.has(video, shot)]
+            else:
+                new = [shot for shot in dict.fromkeys(shots) if shot not in kept.get(video, ())]
             frames = set().union(*(shot.frames for shot in new))
             if new:
                 jobs[video, tuple(sorted(frames))] = new
@@ -147,9 +151,13 @@ class LookBank:
         self,
         want: dict,  # video -> list of `ShotFrames` that `fill_shots` will be asked for next
         workers: int = 0,  # Processes that decode; 0: one for each core, -1: nothing is begun
+        later: list = (),  # As `want`, of each time after that; what `keep_shots` does not name is forgotten in between
     ):
-        "Begin to decode what is not kept of these shots; a hint"
-        self.decoder.begin(list(self.missing(want)), self.captioner.width, workers)
+        "Begin to decode what is not kept of these shots, and of what comes after them; a hint"
+        jobs = list(self.missing(want))
+        for kept, following in zip((want, *later), later):
+            jobs += self.missing(following, kept)
+        self.decoder.begin(jobs, self.captioner.width, workers)
 
     def keep_shots(
         self,
