@@ -21,15 +21,14 @@ from .captioner import Captioner
 from .configs import EvaluateCfg
 from .feature_bank import FrameBank
 from .files import Journal
-from .jobs import run_supervised
 from .looks import LookBank, shot_times
 from .model_inputs import build_inputs
 from .pages import encode_jpeg
 from .pictures_ahead import PictureJob, PicturesAhead
 from .plan import TooLong
 from .predict import predict
-from .transitions import is_mixed, is_plain, small_picture
-from .video import VideoInfo, probe, sample_idxs
+from .transitions import brightness, is_mixed, is_plain, small_picture
+from .video import VideoInfo, probe_apart, sample_idxs
 
 # %% ../nbs/53_answers.ipynb #07-012d-sharpness
 def sharpness(
@@ -39,7 +38,7 @@ def sharpness(
 
     Pech-Pacheco et al. 2000, Diatom autofocusing in brightfield microscopy
     """
-    grey = picture.astype(np.float32).mean(2)
+    grey = brightness(picture)
     if min(grey.shape) < 3:
         return 0.0
     return float(cv2.Laplacian(grey, cv2.CV_32F)[1:-1, 1:-1].var())  # beyond its edges a picture has no neighbours
@@ -90,7 +89,7 @@ class KeyFrames:
     ):
         self.shots = shots
         self.avoid = avoid
-        self.best = {}  # number of a shot, from 0 -> its `KeyFrame` so far
+        self.chosen = {}  # number of a shot, from 0 -> its `KeyFrame`, once its last candidate came
         self.of = {}  # frame number -> numbers of the shots that it is a candidate of
         self.seen = {}  # number of a shot -> `_Candidate`s, until its last one came
         for i, (start, end) in enumerate(shots):
@@ -102,20 +101,23 @@ class KeyFrames:
         frame: int,  # Number of a candidate
         picture: np.ndarray,  # uint8 [h, w, 3]
     ):
-        "Compare a candidate with those of its shots that came before"
+        "Keep a candidate until the last one of its shots came, and choose then"
         candidate = _Candidate(frame, sharpness(picture), small_picture(picture), picture)
         for i in self.of[frame]:
-            seen = self.seen.setdefault(i, [])
-            seen.append(candidate)
-            best = self._choose(self.shots[i], seen)
-            if i not in self.best or best.frame != self.best[i].frame:
-                self.best[i] = KeyFrame(best.sharpness, best.frame, encode_jpeg(best.picture))
+            self.seen.setdefault(i, []).append(candidate)
             if frame == self.shots[i][1] - 1:
+                self.chosen[i] = self._choose(i)
                 del self.seen[i]
 
-    def _choose(self, shot, seen):
+    @property
+    def best(self) -> dict:
+        "Number of a shot, from 0 -> its `KeyFrame` among the candidates that came"
+        return self.chosen | {i: self._choose(i) for i in self.seen}
+
+    def _choose(self, i):
         "The best of the candidates that came: neither plain nor mixed, in the middle half of the shot, sharp"
-        middle = key_candidates(*shot)
+        seen = self.seen[i]
+        middle = key_candidates(*self.shots[i])
         ranks = []
         for k, candidate in enumerate(seen):
             before = seen[max(k - 1, 0)].small
@@ -123,7 +125,8 @@ class KeyFrames:
             known = any(first <= candidate.frame <= last for first, last in self.avoid)
             poor = 2 * is_plain(candidate.small) + (known or is_mixed(before, candidate.small, after))
             ranks.append((-poor, candidate.frame in middle, candidate.sharpness))
-        return seen[ranks.index(max(ranks))]
+        best = seen[ranks.index(max(ranks))]
+        return KeyFrame(best.sharpness, best.frame, encode_jpeg(best.picture))
 
 # %% ../nbs/53_answers.ipynb #53-answers-Question
 class Question(NamedTuple):
@@ -407,7 +410,7 @@ def answer_records(
     if captioner.per_frame:
         features = StreamingFeatures(captioner)
     else:
-        features = StreamingLooks(captioner, run_supervised(probe, path))
+        features = StreamingLooks(captioner, probe_apart(path))
     waiting, too_long = open_questions(recs, captioner, cfg, texts, features.info_of)
     texts.update(dict.fromkeys(too_long))
     watch(len(texts))

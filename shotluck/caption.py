@@ -27,7 +27,6 @@ from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
 from .films_ahead import FilmsAhead
 from .frame_folder import frame_folder
-from .jobs import run_supervised
 from .pages import names_only
 from .progress import tqdm
 from .results import LOG, Results, content_mark, result_names
@@ -40,7 +39,7 @@ from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import CaptionedShot, Storyboard, display_name, timecode
 from .tables import shard_of
 from .transitions import soft_words
-from .video import PICTURES_CODEC, probe
+from .video import PICTURES_CODEC, probe_apart
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
 
 _all_ = ['CaptionCfg', 'LOG', 'subtitles_beside', 'speech_per_shot']  # also found here
@@ -144,8 +143,9 @@ def read_shot(
 
 def _captioned_shots(shots, times, speech, keys, texts, names):  # `CaptionedShot`s; `names`: of the fields
     captioned = []
+    best = keys.best
     for i, ((start, end), (t0, t1), said) in enumerate(zip(shots, times, speech), 1):
-        key = keys.best[i - 1]
+        key = best[i - 1]
         caption, fields = read_shot(texts.get(f'v/caption/{i}', ''), names)
         captioned.append(CaptionedShot(i, start, end, t0, t1, said, caption, key.jpeg, key.frame, fields))
     return captioned
@@ -206,7 +206,7 @@ def plan_ahead(
     "What will be asked of a film; `ValueError` if what is said must be heard first"
     if cfg.speech == 'whisper':
         raise ValueError(f"{path}: what is said is heard when its turn comes")
-    info = run_supervised(probe, path)
+    info = probe_apart(path)
     said = speech_per_shot(path, _shot_times(info, found['shots']), cfg)
     plan = plan_film(info, found, said, captioner, cfg)
     info_of = None if captioner.per_frame else lambda _: info
@@ -244,7 +244,7 @@ def caption_video(
         captioner, why_none = captioner_for(captioner or cfg.model, cfg)
         note = note or why_none
     path = Path(path).absolute()
-    info = run_supervised(probe, path)
+    info = probe_apart(path)
     before = path.stat()
     label = run.name or display_name(path)
     bar = partial(run.bars or tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)

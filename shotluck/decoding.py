@@ -123,7 +123,7 @@ class DecodeAhead:
         workers: int = 0,  # As `iter_decoded` takes it
     ):  # As `iter_decoded` gives them
         "The frames, of which some may be there because they were begun"
-        if any(_key(job, size) in self.begun for job in jobs):
+        if self.pool is not None and workers >= 0:
             return _with_video_errors(self._taken(jobs, size, workers))
         return iter_decoded(self.videos, jobs, size, workers, decode=self.decode)
 

@@ -13,9 +13,8 @@ import numpy as np
 from .captioner import Captioner
 from .decoding import DecodeAhead
 from .files import path_inside
-from .jobs import run_supervised
 from .progress import tqdm
-from .video import VideoError, VideoInfo, probe, read_pictures
+from .video import VideoError, VideoInfo, probe, probe_apart, read_pictures
 
 # %% ../nbs/27_looks.ipynb #27l-ShotFrames
 class ShotFrames(NamedTuple):
@@ -80,7 +79,7 @@ class LookBank:
     ) -> VideoInfo:
         "Size and length of a video; `VideoError` if it cannot be read"
         if video not in self.infos:
-            self.infos[video] = run_supervised(probe, path_inside(self.videos, video))
+            self.infos[video] = probe_apart(path_inside(self.videos, video))
         return self.infos[video]
 
     def has(

@@ -195,7 +195,9 @@ def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features 
         todo.append([batch for batch in window if any(item.plan.id not in work.answers for item in batch)])
     bar.update(sum(map(len, windows)) - sum(map(len, todo)))
     if todo:
-        todo[:1] = _growing(todo[0], 4 * work.cfg.batch, work.captioner.batched)
+        begun_first = _growing(todo[0], 4 * work.cfg.batch, work.captioner.batched)
+        bar.total += sum(map(len, begun_first)) - len(todo[0])
+        todo[:1] = begun_first
     shots = [shots_per_video(window) for window in todo]
 
     def begin(i):  # window `i` and, where each is alone in memory, some that follow

@@ -17,8 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 from fastcore.basics import patch
 
 from .files import Journal, atomic_write, content_fingerprint, hash_ids, unique_short_names, write_text
-from .jobs import run_supervised
-from .video import probe
+from .video import probe_apart
 
 # %% ../nbs/52_results.ipynb #52-results-quoted
 # In each folder of results: what was made, of which video, with which settings
@@ -122,7 +121,7 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise self.unwritable(e) from None
-        run_supervised(probe, self.video)  # a broken file fails here
+        probe_apart(self.video)  # a broken file fails here
         self.name = name or self.video.stem
         is_folder = self.video.is_dir()  # of frames
         self.mark = hash_ids([content_mark(self.video)]) if is_folder else content_fingerprint(self.video)

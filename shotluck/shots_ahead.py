@@ -11,10 +11,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from .jobs import iter_supervised, run_supervised
+from .jobs import iter_supervised
 from .shots import find_shots
 from .transitions import SoftTransitions
-from .video import probe
+from .video import probe, probe_apart
 
 # %% ../nbs/51_shots_ahead.ipynb #51sa-found
 def found_shots(
@@ -25,7 +25,7 @@ def found_shots(
     apart: bool = True,  # As `find_shots` takes it
 ) -> dict:  # {shots; soft: transitions seen; inside: those in which no cut lies}
     "The shots of a video, and its fades and dissolves, each (first frame, last frame)"
-    info = run_supervised(probe, path) if apart else probe(path)
+    info = probe_apart(path) if apart else probe(path)
     looked = SoftTransitions(info.fps)
     shots = find_shots(path, how, min_shot, lambda frames: looked.watch(watch(frames)), apart)
     return dict(shots=shots, soft=looked.found, inside=looked.inside(shots))
