@@ -480,14 +480,19 @@ def caption_files(
     for path in corrected:
         with _noting_failure(path, failed):
             written[path] = rewrite_results(path, cfg.formats, out, cfg.subtitles)
-    # first all that is finished: it may have moved, and its name be free for another
-    for video in [] if cfg.again else videos:
-        with _noting_failure(video, failed):
-            if files := results_of(video, out or video.parent, cfg, names[video], made).found():
-                written[video] = files
-                skipped.append(video)
-    left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
     with FilmsAhead(named_detector(cfg.shots), cfg.min_shot, partial(plan_ahead, cfg)) as ahead:
+        # first all that is finished: it may have moved, and its name be free for another
+        unfinished = []
+        for video in [] if cfg.again else videos:
+            with _noting_failure(video, failed):
+                if files := results_of(video, out or video.parent, cfg, names[video], made).found():
+                    written[video] = files
+                    skipped.append(video)
+                    continue
+                unfinished.append(video.absolute())
+                if len(unfinished) <= ahead.shots.most:
+                    ahead.begin(unfinished[0], unfinished[1:])
+        left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
         for k, (i, video) in enumerate(tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2)):
             label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
             ahead.begin(video.absolute(), [following.absolute() for _, following in left[k + 1 :]])

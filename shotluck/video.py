@@ -301,6 +301,8 @@ def iter_sound(
 # %% ../nbs/04_video.ipynb #00-027-share
 def _share(lengths, n_frames):
     "How many of `n_frames` each shot gets: one, and the next always to the shot that has the most of its frames unseen"
+    if len(lengths) == 1:
+        return [max(1, min(n_frames, int(lengths[0])))]
     counts = np.ones(len(lengths), int)
     for _ in range(n_frames - len(lengths)):
         need = np.where(counts < lengths, lengths / (counts + 0.5), 0)
