@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .decoding import DecodeAhead
+from .decoding import DecodeAhead, growing_parts
 from .jobs import begin_ahead
 from .llava import frames_per_pass
 from .progress import tqdm
@@ -124,15 +124,22 @@ class FrameBank:
     ) -> dict:  # video -> `VideoError`
         "Keep all these frames; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
+        left = {video for video, _ in jobs}
+        if len(jobs) > 1 and workers >= 0 and not self.decoder.begun:
+            video, idxs = jobs[0]
+            jobs[:1] = [(video, part) for part in growing_parts(idxs, 32)]
         seen = iter_features(self.model, self.decoder.take(jobs, self.size, workers))
-        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), unit=' videos', disable=quiet):
-            if isinstance(features, VideoError):
-                if strict:
-                    raise features
-                bad[video] = features
-            else:
-                for k, frame in zip(idxs, features.to(self.dtype)):
-                    self.kept[video, k] = frame
+        with tqdm(desc='frames', total=len(left), unit=' videos', disable=quiet) as bar:
+            for (video, idxs), features in seen:
+                bar.update(video in left)
+                left.discard(video)
+                if isinstance(features, VideoError):
+                    if strict:
+                        raise features
+                    bad[video] = features
+                else:
+                    for k, frame in zip(idxs, features.to(self.dtype)):
+                        self.kept[video, k] = frame
         return bad
 
     def get(

@@ -8,22 +8,24 @@ __all__ = ['PREPARED', 'FilmsAhead']
 # %% ../nbs/52_films_ahead.ipynb #52fa-imports
 from .pictures_ahead import PicturesAhead
 from .shots_ahead import ShotsAhead
+from .video import iter_pictures
 
 # %% ../nbs/52_films_ahead.ipynb #52fa-ahead
 PREPARED = 2  # Films whose pictures are begun before their turn
 
 
 class FilmsAhead:
-    "Shots and pictures of films, and those of the next ones before their turn; a context manager, at whose end all stops"
+    "Shots and pictures of films, also of the next ones; a context manager, at whose end all that was begun stops"
 
     def __init__(
         self,
         how: str,  # As `find_shots` takes it
         min_shot: float,  # Seconds that a found shot has at least
         plan=None,  # Called with path, found shots and captioner; gives (what is asked, `PictureJob`); None: no plans
+        decode=iter_pictures,  # As `PicturesAhead` takes it
     ):
         self.shots = ShotsAhead(how, min_shot)
-        self.pictures = PicturesAhead()
+        self.pictures = PicturesAhead(decode)
         self.plan = plan
         self.following = []
         self.planned = {}  # path -> what is asked; None: it could not be planned, and its turn will tell why

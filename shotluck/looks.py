@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .captioner import Captioner
-from .decoding import DecodeAhead
+from .decoding import DecodeAhead, growing_parts
 from .files import path_inside
 from .progress import tqdm
 from .video import VideoError, VideoInfo, probe, probe_apart, read_pictures
@@ -51,7 +51,10 @@ def cut_shots(
     "Yield (shot, its frames, their times) of each shot"
     place = {number: i for i, number in enumerate(numbers)}
     for shot in shots:
-        yield shot, pictures[[place[number] for number in shot.frames]], shot_times(shot, times)
+        places = [place[number] for number in shot.frames]
+        if places == list(range(places[0], places[0] + len(places))):
+            places = slice(places[0], places[-1] + 1)  # no copy
+        yield shot, pictures[places], shot_times(shot, times)
 
 # %% ../nbs/27_looks.ipynb #27l-bank
 class LookBank:
@@ -133,6 +136,11 @@ class LookBank:
     ) -> dict:  # video -> `VideoError`
         "Look at all these shots; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
+        if len(jobs) > 1 and workers >= 0 and not self.decoder.begun:
+            video = next(iter(jobs))[0]
+            shots = sorted(jobs.pop(next(iter(jobs))))
+            parts = [self.missing({video: part}) for part in growing_parts(shots, 4)]
+            jobs = {job: part[job] for part in (*parts, jobs) for job in part}
         decoded = self.decoder.take(list(jobs), self.captioner.width, workers)
         for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet):
             video, numbers = job

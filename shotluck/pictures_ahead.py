@@ -37,7 +37,11 @@ class PictureJob(NamedTuple):
 class PicturesAhead:
     "Pictures of films, decoded in processes of their own"
 
-    def __init__(self):
+    def __init__(
+        self,
+        decode=iter_pictures,  # What these processes call, as `iter_pictures` is called
+    ):
+        self.decode = decode
         self.begun = {}  # `PictureJob` -> its pictures
 
     def begin(
@@ -50,13 +54,13 @@ class PicturesAhead:
 
     def read(self, job):
         "An iterator over the pictures, of which a few are decoded before they are taken"
-        decode = partial(iter_pictures, square=job.square)
+        decode = partial(self.decode, square=job.square)
         return read_ahead(iter_supervised(decode, job.path, job.seen, job.size, job.shown), frames_ahead(job.size))
 
     def take(
         self,
         job: PictureJob,  # That may have been begun
-    ):  # (number, frame for the model or None, picture for people or None) each, as `iter_pictures` gives them
+    ):  # What `decode` yields: (number, frame for the model or None, picture for people or None) each
         "The pictures: those that were begun, else decoded now"
         pictures = self.begun.pop(job, None) or self.read(job)
         for other in [other for other in self.begun if other.path == job.path]:

@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from .captioner import Answer, Captioner
 from .configs import EvaluateCfg
+from .decoding import growing_parts
 from .feature_bank import FrameBank
 from .features import DiskBank
 from .files import Journal
@@ -181,12 +182,7 @@ def _growing(window, first, batched):  # A window as several, small ones first: 
         head = [batch[:first] for batch in window[:1]]
         rest = [batch for batch in (window[0][first:], *window[1:]) if batch] if window else []
         return [part for part in (head, rest) if part]
-    parts = []
-    while window:
-        n = 2 ** len(parts)
-        parts.append(window[:n])
-        window = window[n:]
-    return parts
+    return growing_parts(window, 1)
 
 
 def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features of one window at a time
