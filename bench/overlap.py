@@ -7,7 +7,7 @@ of a training whose features are kept in memory.
 
 The model of these measurements computes nothing: it sleeps, as this processor would while a GPU works. `decode` is the
 time without a model, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
-`together` in which the model had nothing to do.
+`together` in which the model had nothing to do. Each is the median of three rounds, whose `waits` are in `rounds`.
 """
 
 import json
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -186,6 +187,34 @@ def overlapped(decode, together, model) -> dict:
     )
 
 
+def median_round(measure, *args) -> dict:
+    "The round of three in which the model waits neither least nor most"
+    rounds = sorted((measure(*args) for _ in tqdm(range(3), measure.__name__)), key=itemgetter('waits'))
+    return dict(rounds[1], rounds=[row['waits'] for row in rounds])
+
+
+def caption_round(films) -> dict:
+    decode = caption_time(films, None)
+    asked = Sleeper(0.001)
+    caption_time(films, asked)
+    model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
+    row = overlapped(decode, caption_time(films, model), model)
+    return dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
+
+
+def evaluate_round(films, records, batched) -> dict:
+    decode = predict_time(films, records, Sleeper(0, batched))
+    model = Sleeper(decode / SHARE / len(records), batched)
+    return overlapped(decode, predict_time(films, records, model), model)
+
+
+def finetune_round(films, records) -> dict:
+    counted = SleepingTower(1e-9)
+    decode = fill_time(films, records, counted)
+    tower = SleepingTower(decode / SHARE / round(counted.slept / 1e-9))
+    return overlapped(decode, fill_time(films, records, tower), tower)
+
+
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as folder:
@@ -195,26 +224,12 @@ def main():
             films=n, scenedetect_cpu=round(theirs, 2), caption_cpu=round(ours, 2), ratio=round(ours / theirs, 3)
         )
         print(json.dumps(made))
-        decode = caption_time(films, None)
-        counter = Sleeper(0)
-        caption_time(films, counter)
-        asked = Sleeper(0.001)
-        caption_time(films, asked)
-        model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
-        row = overlapped(decode, caption_time(films, model), model)
-        made['caption'] = dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
-        print(json.dumps(made['caption']))
+        made['caption'] = median_round(caption_round, films)
         records = records_of(films, 960)
-        for name, batched in (('evaluate', True), ('evaluate_server', False)):
-            decode = predict_time(films, records, Sleeper(0, batched))
-            model = Sleeper(decode / SHARE / len(records), batched)
-            made[name] = overlapped(decode, predict_time(films, records, model), model)
-            print(name, json.dumps(made[name]))
-        counted = SleepingTower(1e-9)
-        decode = fill_time(films, records, counted)
-        tower = SleepingTower(decode / SHARE / round(counted.slept / 1e-9))
-        made['finetune'] = overlapped(decode, fill_time(films, records, tower), tower)
-        print('finetune', json.dumps(made['finetune']))
+        made['evaluate'] = median_round(evaluate_round, films, records, True)
+        made['evaluate_server'] = median_round(evaluate_round, films, records, False)
+        made['finetune'] = median_round(finetune_round, films, records)
+        print(json.dumps(made, indent=1))
     write_json(root / 'bench' / 'overlap.json', made | machine())
 
 
