@@ -2,9 +2,12 @@
 
     python bench/overlap.py [films]
 
+`caption` is a folder of films, `evaluate` and `evaluate_server` are records about them, and `finetune` is the tower's part
+of a training whose features are kept in memory.
+
 The model of these measurements computes nothing: it sleeps, as this processor would while a GPU works. `decode` is the
 time without a model, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
-`together` in which the model had nothing to do.
+`together` in which the model had nothing to do. Each is the median of three rounds, whose `waits` are in `rounds`.
 """
 
 import json
@@ -13,21 +16,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from operator import itemgetter
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
+import torch
 from machine import machine, root
 from tqdm import tqdm
 
 from shotluck.caption import caption_files
 from shotluck.captioner import Answer, Captioner
 from shotluck.configs import CaptionCfg, EvaluateCfg
+from shotluck.feature_bank import FrameBank
 from shotluck.files import ffmpeg_exe, write_json
+from shotluck.looks import ShotFrames
 from shotluck.predict import predict
-from shotluck.video import probe
+from shotluck.video import probe, sample_idxs
 
-SHARE = 0.7  # of the model's time that decoding takes in the evaluation
+SHARE = 0.7  # of the model's time that decoding takes in evaluation and training
 
 
 class Sleeper(Captioner):
@@ -65,6 +73,24 @@ class Sleeper(Captioner):
         self.slept += self.seconds * len(rows)
         time.sleep(self.seconds * len(rows))
         return [Answer('a film', True) for _ in rows]
+
+
+class SleepingTower(torch.nn.Module):
+    "Sees frames after a while, and computes nothing"
+
+    device = SimpleNamespace(type='none')
+    config = SimpleNamespace(vision_config=SimpleNamespace(image_size=384, patch_size=14))
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seconds = seconds  # for each frame
+        self.slept = 0.0
+
+    def see(self, frames):
+        self.slept += self.seconds * len(frames)
+        time.sleep(self.seconds * len(frames))
+        return torch.zeros(len(frames), 1, 1)
 
 
 def children_cpu() -> float:
@@ -143,6 +169,15 @@ def predict_time(films, records, model, batch=4) -> float:
     return timed(predict, model, records, films[0].parent, cfg)[0]
 
 
+def fill_time(films, records, tower) -> float:
+    "Seconds until a tower has seen all frames of a training"
+    want = {film.name: [] for film in films}
+    for record in records:
+        [frames] = sample_idxs(record['shots'], 8)
+        want[record['video']].append(ShotFrames(tuple(frames), frames[0]))
+    return timed(FrameBank(tower, films[0].parent).fill_shots, want, 0, True, True)[0]
+
+
 def overlapped(decode, together, model) -> dict:
     return dict(
         decode=round(decode, 2),
@@ -150,6 +185,34 @@ def overlapped(decode, together, model) -> dict:
         together=round(together, 2),
         waits=round(1 - model.slept / together, 3),
     )
+
+
+def median_round(measure, *args) -> dict:
+    "The round of three in which the model waits neither least nor most"
+    rounds = sorted((measure(*args) for _ in tqdm(range(3), measure.__name__)), key=itemgetter('waits'))
+    return dict(rounds[1], rounds=[row['waits'] for row in rounds])
+
+
+def caption_round(films) -> dict:
+    decode = caption_time(films, None)
+    asked = Sleeper(0.001)
+    caption_time(films, asked)
+    model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
+    row = overlapped(decode, caption_time(films, model), model)
+    return dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
+
+
+def evaluate_round(films, records, batched) -> dict:
+    decode = predict_time(films, records, Sleeper(0, batched))
+    model = Sleeper(decode / SHARE / len(records), batched)
+    return overlapped(decode, predict_time(films, records, model), model)
+
+
+def finetune_round(films, records) -> dict:
+    counted = SleepingTower(1e-9)
+    decode = fill_time(films, records, counted)
+    tower = SleepingTower(decode / SHARE / round(counted.slept / 1e-9))
+    return overlapped(decode, fill_time(films, records, tower), tower)
 
 
 def main():
@@ -161,21 +224,12 @@ def main():
             films=n, scenedetect_cpu=round(theirs, 2), caption_cpu=round(ours, 2), ratio=round(ours / theirs, 3)
         )
         print(json.dumps(made))
-        decode = caption_time(films, None)
-        counter = Sleeper(0)
-        caption_time(films, counter)
-        asked = Sleeper(0.001)
-        caption_time(films, asked)
-        model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
-        row = overlapped(decode, caption_time(films, model), model)
-        made['caption'] = dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
-        print(json.dumps(made['caption']))
+        made['caption'] = median_round(caption_round, films)
         records = records_of(films, 960)
-        for name, batched in (('evaluate', True), ('evaluate_server', False)):
-            decode = predict_time(films, records, Sleeper(0, batched))
-            model = Sleeper(decode / SHARE / len(records), batched)
-            made[name] = overlapped(decode, predict_time(films, records, model), model)
-            print(name, json.dumps(made[name]))
+        made['evaluate'] = median_round(evaluate_round, films, records, True)
+        made['evaluate_server'] = median_round(evaluate_round, films, records, False)
+        made['finetune'] = median_round(finetune_round, films, records)
+        print(json.dumps(made, indent=1))
     write_json(root / 'bench' / 'overlap.json', made | machine())
 
 

@@ -245,11 +245,13 @@ def overlap_table() -> str:
         caption=f"`shotluck-caption`, {bench['films']} films",
         evaluate='`shotluck-evaluate`',
         evaluate_server='`shotluck-evaluate`, a server answers',
+        finetune='`shotluck-finetune`, its tower',
     )
     rows = []
     for name, what in names.items():
         row = bench[name]
-        rows.append(f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {row['waits']:.1%} |")
+        waits = f"{row['waits']:.1%} ({row['rounds'][0]:.1%} to {row['rounds'][-1]:.1%})"
+        rows.append(f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {waits} |")
     head = '| stage | decoding alone, s | model alone, s | together, s | model waits |\n|---|---|---|---|---|\n'
     cpu = f"{bench['caption_cpu']} CPU s without a model against {bench['scenedetect_cpu']} of PySceneDetect's own command"
     return head + '\n'.join(rows) + f"\n\nThe films take {cpu}: {bench['ratio']} ×."

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch, store_attr
 
-from .caption import caption_file
+from .caption import CaptionRun, caption_file
 from .captioner_choice import captioner_for
 from .configs import CaptionCfg
 from .errors import one_line_reason
@@ -154,7 +154,7 @@ def caption_job(
         partial(models.load, job),
         cfg,
         result=names.get(job.video, ''),
-        bars=partial(JobBar, job),
+        run=CaptionRun(bars=partial(JobBar, job)),
     )
     return files
 

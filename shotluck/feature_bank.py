@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .decoding import DecodeAhead
+from .decoding import DecodeAhead, growing_parts
 from .jobs import begin_ahead
 from .llava import frames_per_pass
 from .progress import tqdm
@@ -102,11 +102,15 @@ class FrameBank:
     def missing(
         self,
         want: dict,  # video -> frame numbers
+        kept: dict = None,  # video -> frame numbers that will be kept by then; None: those that are kept now
     ) -> list:  # (video, sorted frame numbers)
         "Which frames are not kept yet"
         jobs = []
         for video, idxs in want.items():
-            new = sorted({k for k in idxs if (video, k) not in self.kept})
+            if kept is None:
+                new = sorted({k for k in idxs if (video, k) not in self.kept})
+            else:
+                new = sorted(set(idxs) - set(kept.get(video, ())))
             if new:
                 jobs.append((video, new))
         return jobs
@@ -120,15 +124,22 @@ class FrameBank:
     ) -> dict:  # video -> `VideoError`
         "Keep all these frames; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
+        left = {video for video, _ in jobs}
+        if len(jobs) > 1 and workers >= 0 and not self.decoder.begun:
+            video, idxs = jobs[0]
+            jobs[:1] = [(video, part) for part in growing_parts(idxs, 32)]
         seen = iter_features(self.model, self.decoder.take(jobs, self.size, workers))
-        for (video, idxs), features in tqdm(seen, 'frames', len(jobs), unit=' videos', disable=quiet):
-            if isinstance(features, VideoError):
-                if strict:
-                    raise features
-                bad[video] = features
-            else:
-                for k, frame in zip(idxs, features.to(self.dtype)):
-                    self.kept[video, k] = frame
+        with tqdm(desc='frames', total=len(left), unit=' videos', disable=quiet) as bar:
+            for (video, idxs), features in seen:
+                bar.update(video in left)
+                left.discard(video)
+                if isinstance(features, VideoError):
+                    if strict:
+                        raise features
+                    bad[video] = features
+                else:
+                    for k, frame in zip(idxs, features.to(self.dtype)):
+                        self.kept[video, k] = frame
         return bad
 
     def get(
@@ -153,9 +164,14 @@ class FrameBank:
         self,
         want: dict,  # video -> shots that `fill_shots` will be asked for next
         workers: int = 0,  # Processes that decode; 0: one for each core, -1: nothing is begun
+        later: list = (),  # As `want`, of each time after that; what `keep_shots` does not name is forgotten in between
     ):
-        "Begin to decode the frames of these shots that are not kept yet, so that `fill_shots` waits less"
-        self.decoder.begin(self.missing(frames_per_video(want)), self.size, workers)
+        "Begin to decode what is not kept of these shots, and of those after them, so that `fill_shots` waits less"
+        wanted = [frames_per_video(shots) for shots in (want, *later)]
+        jobs = self.missing(wanted[0])
+        for kept, following in zip(wanted, wanted[1:]):
+            jobs += self.missing(following, kept)
+        self.decoder.begin(jobs, self.size, workers)
 
     def keep_shots(
         self,

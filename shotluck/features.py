@@ -116,8 +116,8 @@ class DiskBank(FrameBank):
         for video, _ in self.missing(want):
             self.load_all(video)
 
-    def begin_shots(self, want: dict, workers: int = 0):
-        "Load what is stored of these shots, and begin to decode the rest"
+    def begin_shots(self, want: dict, workers: int = 0, later: list = ()):
+        "Load what is stored of these shots, and begin to decode the rest; nothing that comes later"
         self.load_missing(frames_per_video(want))
         super().begin_shots(want, workers)
 

@@ -134,8 +134,8 @@ class DiskLookBank(LookBank):
             loaded = {(video, shot): self.load(video, shot) for shot in shots}
             self.kept.update({key: look for key, look in loaded.items() if look is not None})
 
-    def begin_shots(self, want: dict, workers: int = 0):
-        "Load what is stored of these shots, and begin to decode the rest"
+    def begin_shots(self, want: dict, workers: int = 0, later: list = ()):
+        "Load what is stored of these shots, and begin to decode the rest; nothing that comes later"
         self.load_missing(want)
         super().begin_shots(want, workers)
 

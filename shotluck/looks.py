@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .captioner import Captioner
-from .decoding import DecodeAhead
+from .decoding import DecodeAhead, growing_parts
 from .files import path_inside
-from .jobs import run_supervised
 from .progress import tqdm
-from .video import VideoError, VideoInfo, probe, read_pictures
+from .video import VideoError, VideoInfo, probe, probe_apart, read_pictures
 
 # %% ../nbs/27_looks.ipynb #27l-ShotFrames
 class ShotFrames(NamedTuple):
@@ -52,7 +51,10 @@ def cut_shots(
     "Yield (shot, its frames, their times) of each shot"
     place = {number: i for i, number in enumerate(numbers)}
     for shot in shots:
-        yield shot, pictures[[place[number] for number in shot.frames]], shot_times(shot, times)
+        places = [place[number] for number in shot.frames]
+        if places == list(range(places[0], places[0] + len(places))):
+            places = slice(places[0], places[-1] + 1)  # no copy
+        yield shot, pictures[places], shot_times(shot, times)
 
 # %% ../nbs/27_looks.ipynb #27l-bank
 class LookBank:
@@ -80,7 +82,7 @@ class LookBank:
     ) -> VideoInfo:
         "Size and length of a video; `VideoError` if it cannot be read"
         if video not in self.infos:
-            self.infos[video] = run_supervised(probe, path_inside(self.videos, video))
+            self.infos[video] = probe_apart(path_inside(self.videos, video))
         return self.infos[video]
 
     def has(
@@ -111,11 +113,15 @@ class LookBank:
     def missing(
         self,
         want: dict,  # video -> list of `ShotFrames`
+        kept: dict = None,  # video -> shots that will be kept by then; None: those that are kept now
     ) -> dict:  # (video, sorted frame numbers) -> shots that need them
         "What must be decoded"
         jobs = {}
         for video, shots in want.items():
-            new = [shot for shot in dict.fromkeys(shots) if not self.has(video, shot)]
+            if kept is None:
+                new = [shot for shot in dict.fromkeys(shots) if not self.has(video, shot)]
+            else:
+                new = [shot for shot in dict.fromkeys(shots) if shot not in kept.get(video, ())]
             frames = set().union(*(shot.frames for shot in new))
             if new:
                 jobs[video, tuple(sorted(frames))] = new
@@ -130,6 +136,11 @@ class LookBank:
     ) -> dict:  # video -> `VideoError`
         "Look at all these shots; returns the videos that cannot be read"
         jobs, bad = self.missing(want), {}
+        if len(jobs) > 1 and workers >= 0 and not self.decoder.begun:
+            video = next(iter(jobs))[0]
+            shots = sorted(jobs.pop(next(iter(jobs))))
+            parts = [self.missing({video: part}) for part in growing_parts(shots, 4)]
+            jobs = {job: part[job] for part in (*parts, jobs) for job in part}
         decoded = self.decoder.take(list(jobs), self.captioner.width, workers)
         for job, got in tqdm(decoded, 'shots', len(jobs), disable=quiet):
             video, numbers = job
@@ -147,9 +158,13 @@ class LookBank:
         self,
         want: dict,  # video -> list of `ShotFrames` that `fill_shots` will be asked for next
         workers: int = 0,  # Processes that decode; 0: one for each core, -1: nothing is begun
+        later: list = (),  # As `want`, of each time after that; what `keep_shots` does not name is forgotten in between
     ):
-        "Begin to decode what is not kept of these shots; a hint"
-        self.decoder.begin(list(self.missing(want)), self.captioner.width, workers)
+        "Begin to decode what is not kept of these shots, and of what comes after them; a hint"
+        jobs = list(self.missing(want))
+        for kept, following in zip((want, *later), later):
+            jobs += self.missing(following, kept)
+        self.decoder.begin(jobs, self.captioner.width, workers)
 
     def keep_shots(
         self,

@@ -17,8 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 from fastcore.basics import patch
 
 from .files import Journal, atomic_write, content_fingerprint, hash_ids, unique_short_names, write_text
-from .jobs import run_supervised
-from .video import probe
+from .video import probe_apart
 
 # %% ../nbs/52_results.ipynb #52-results-quoted
 # In each folder of results: what was made, of which video, with which settings
@@ -109,11 +108,12 @@ class Results:
 
     def __init__(
         self,
-        video: str | Path,  # A video file; `VideoError` if it cannot be read
+        video: str | Path,  # A video file
         folder: str | Path,  # Of the results; made if it is not there
         formats: list,  # Names of formats, such as html, json
         key,  # Called with the video's fingerprint; names the video and all else that the results depend on
         name: str = '',  # Of the results, without an ending; '': the video's
+        check: bool = True,  # Raise `VideoError` if the video cannot be read? Of such a one there are no results anyway
     ):
         self.video = Path(os.path.abspath(video))
         self.folder = Path(folder)
@@ -122,7 +122,8 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise self.unwritable(e) from None
-        run_supervised(probe, self.video)  # a broken file fails here
+        if check:
+            probe_apart(self.video)
         self.name = name or self.video.stem
         is_folder = self.video.is_dir()  # of frames
         self.mark = hash_ids([content_mark(self.video)]) if is_folder else content_fingerprint(self.video)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jobs import iter_supervised, run_supervised
+from .jobs import iter_supervised
 from .tables import parse_seconds, table_rows
-from .video import VideoInfo, iter_frames, probe
+from .video import VideoInfo, iter_frames, probe, probe_apart
 
 # %% ../nbs/15_shots.ipynb #02-005-Shot
 class Shot(NamedTuple):
@@ -244,7 +244,7 @@ def find_shots(
     apart: bool = True,  # Decode in a process of its own? Not in one that is such a process
 ) -> list:  # [Shot, …]
     "Shots of a video, found in the way that `how` names; `ValueError` if there is no such way"
-    info = run_supervised(probe, path) if apart else probe(path)
+    info = probe_apart(path) if apart else probe(path)
     edge = [*info.times.tolist(), info.duration]
     if match := re.fullmatch(r'every:(\d+(?:\.\d+)?)s?', how):
         length = float(match[1])

@@ -8,12 +8,13 @@ __all__ = ['found_shots', 'iter_found_shots', 'ShotsAhead']
 # %% ../nbs/51_shots_ahead.ipynb #51sa-imports
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-from .jobs import iter_supervised, run_supervised
+from .jobs import iter_supervised
 from .shots import find_shots
 from .transitions import SoftTransitions
-from .video import probe
+from .video import probe, probe_apart
 
 # %% ../nbs/51_shots_ahead.ipynb #51sa-found
 def found_shots(
@@ -24,7 +25,7 @@ def found_shots(
     apart: bool = True,  # As `find_shots` takes it
 ) -> dict:  # {shots; soft: transitions seen; inside: those in which no cut lies}
     "The shots of a video, and its fades and dissolves, each (first frame, last frame)"
-    info = run_supervised(probe, path) if apart else probe(path)
+    info = probe_apart(path) if apart else probe(path)
     looked = SoftTransitions(info.fps)
     shots = find_shots(path, how, min_shot, lambda frames: looked.watch(watch(frames)), apart)
     return dict(shots=shots, soft=looked.found, inside=looked.inside(shots))
@@ -109,26 +110,28 @@ class ShotsAhead:
         self,
         how: str,  # As `find_shots` takes it; only what adaptive finds is found ahead
         min_shot: float,  # Seconds that a found shot has at least
-        most: int = 0,  # Films at a time; 0: half as many as there are cores
+        most: int = 0,  # Films at a time; 0: half as many as there are cores, but two where there are two
     ):
         self.how = how
         self.min_shot = min_shot
-        self.most = most or max(1, (os.cpu_count() or 1) // 2)
+        cores = os.cpu_count() or 1
+        self.most = most or max(min(2, cores), cores // 2)
         self.lock = threading.RLock()
         self.coming = []  # paths that are not begun
         self.searches = {}  # path -> `_Search`
 
     def begin(
         self,
-        current,  # The film that is asked for first; it is not begun here
+        current,  # The film that is asked for first; None: none
         following: list,  # Films that will be asked for after it, in order
     ):
-        "Begin with films that come next, and stop what was begun of any other"
+        "Begin with these films, and stop what was begun of any other"
         with self.lock:
             for path in [path for path in self.searches if path != current and path not in following]:
                 self.searches.pop(path).is_over.set()
             if self.how == 'adaptive':
-                self.coming = [path for path in following if path not in self.searches]
+                coming = [current, *following] if current else following
+                self.coming = [path for path in coming if path not in self.searches]
             self._begin_more()
 
     def _begin_more(self):
@@ -149,11 +152,35 @@ class ShotsAhead:
         if self.how != 'adaptive':
             return found_shots(path, self.how, self.min_shot, lambda frames: _counted(frames, count))
         with self.lock:
-            search = self.searches.pop(path, None) or _Search(path, self.how, self.min_shot)
+            if path not in self.searches:
+                self.searches[path] = _Search(path, self.how, self.min_shot)
+            search = self.searches[path]
         try:
             return search.wait(count)
         finally:
-            search.is_over.set()
+            self.drop(path)
+
+    def known(
+        self,
+        path,  # A video file
+    ):  # What `found_shots` returns of it; None: that would take long, or goes wrong
+        "The shots of a film, if they are there"
+        if self.how not in ('adaptive', 'transnet'):
+            with suppress(Exception):  # said when the film is asked for
+                return found_shots(path, self.how, self.min_shot)
+            return None
+        search = self.searches.get(path)
+        return search.found if search and search.is_done.is_set() else None
+
+    def drop(
+        self,
+        path,  # A film whose shots are found, or not wanted
+    ):
+        "Stop the search for a film's shots, and begin with another"
+        with self.lock:
+            self.coming = [other for other in self.coming if other != path]
+            if search := self.searches.pop(path, None):
+                search.is_over.set()
             self._begin_more()
 
     def __enter__(self):

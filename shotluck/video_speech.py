@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from .asking import LANGUAGES
 from .files import Journal
-from .jobs import run_supervised
 from .results import LOG, quoted, trusted_rows
 from .sentences import SAID, UNCLEAR, Sentence, make_sentences, speech_of
 from .sentences_corrected import sentence_json
@@ -21,7 +20,7 @@ from .speech import load_subtitles
 from .speech_embedded import embedded_subtitles, short_language
 from .speech_heard import transcribe, whisper
 from .storyboard import display_name, is_own_output, timecode
-from .video import PICTURES_CODEC, probe
+from .video import PICTURES_CODEC, probe_apart
 
 # %% ../nbs/52_video_speech.ipynb #07-013d-subtitles_beside
 def _language_of(file, stem):
@@ -159,7 +158,7 @@ def speech_per_shot(
     watch=None,  # Called with the seconds heard so far
 ) -> VideoSpeech:
     "What is said in each shot; `ValueError` if a subtitle file that the settings name cannot be read"
-    info = run_supervised(probe, path)
+    info = probe_apart(path)
     pictures = info.times[0], info.duration
     silence = [''] * len(times)
     if cfg.speech == 'whisper' or transcriber:
