@@ -196,16 +196,22 @@ def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features 
         todo[:1] = begun_first
     shots = [shots_per_video(window) for window in todo]
 
+    hung = {}  # video -> error of those that took too long: they are not tried again
+
+    def wanted(i):
+        return {video: some for video, some in shots[i].items() if video not in hung} if i < len(shots) else {}
+
     def begin(i):  # window `i` and, where each is alone in memory, some that follow
-        following = shots[i + 1 : i + WINDOWS_AHEAD] if forget else []
-        work.bank.begin_shots(shots[i] if i < len(shots) else {}, work.cfg.workers, following)
+        following = range(i + 1, min(i + WINDOWS_AHEAD, len(shots))) if forget else ()
+        work.bank.begin_shots(wanted(i), work.cfg.workers, list(map(wanted, following)))
 
     try:
         begin(0)
         for i, window in enumerate(todo):
             if forget:
                 work.bank.keep_shots(shots[i])
-            broken = work.bank.fill_shots(shots[i], work.cfg.workers, quiet=True, strict=work.strict)
+            broken = hung | work.bank.fill_shots(wanted(i), work.cfg.workers, quiet=True, strict=work.strict)
+            hung.update({video: e for video, e in broken.items() if e.status == 'timeout'})
             begin(i + 1)
             for batch in window:
                 work.failed.update({item.plan.id: str(broken[item.video]) for item in batch if item.video in broken})
