@@ -267,7 +267,8 @@ def predict_row(
     return PredictedRow(texts, failed, unfinished)
 
 # %% ../nbs/42_evaluate.ipynb #42-_records_with_readable_video
-def _records_with_readable_video(records, failed, seed):  # [] if these are all of one source: none could borrow
+def _records_with_readable_video(records, failed, seed):
+    # Those that borrowed a video which could be read; [] if these are all of one source: none could borrow
     lenders = other_videos(records, seed)
     broken = {lenders[id]['video'] for id in failed}  # what could not be shown was borrowed from these
     readable = [r for r in records if r['video'] not in broken]

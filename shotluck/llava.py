@@ -261,7 +261,7 @@ def forward(
     image_features=None,  # T N Dv, of all records in order
     pixel_values=None,  # T 3 S S; taken instead of features
     labels=None,  # B L: the answers' ids, -100 elsewhere
-    num_items_in_batch=None,  # What the loss is divided by; None: the number of answer tokens
+    num_items_in_batch=None,  # Divides the loss; None: the number of answer tokens, with `per_record` of records
     per_record=False,  # Sum of each record's own mean loss?
     logits_to_keep=0,  # Logits of the last so many places; 0: all
     **kw,  # Of LLaVA's own forward: attention_mask, position_ids, a cache, …
