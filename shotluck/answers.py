@@ -429,10 +429,7 @@ def answer_records(
     texts = {}
     if done is not None:
         texts = {r['id']: done[r['id']]['value'] for r in recs if r['id'] in done}
-    if captioner.per_frame:
-        features = StreamingFeatures(captioner)
-    else:
-        features = StreamingLooks(captioner, probe_apart(path))
+    features = StreamingFeatures(captioner) if captioner.per_frame else StreamingLooks(captioner, probe_apart(path))
     waiting, too_long = open_questions(recs, captioner, cfg, texts, features.info_of)
     texts.update(dict.fromkeys(too_long))
     watch(len(texts))
