@@ -199,7 +199,7 @@ def tower_features(
 def frames_per_pass(
     config: LlavaConfig,  # Of the model whose tower sees them
 ) -> int:
-    "Frames that the tower sees at a time: 16, or fewer of more than 576 patches, as more would only take memory"
+    "Frames that the tower sees at a time: 16, or fewer if a frame has over 576 patches, to save memory"
     return max(1, min(16, 16 * 576 // patches_per_side(config) ** 2))
 
 # %% ../nbs/22_llava.ipynb #22-see
@@ -266,7 +266,7 @@ def forward(
     logits_to_keep=0,  # Logits of the last so many places; 0: all
     **kw,  # Of LLaVA's own forward: attention_mask, position_ids, a cache, …
 ) -> LlavaCausalLMOutputWithPast:
-    "Logits: of every place, or with labels of the answers' places (A V) beside the loss"
+    "Logits of every place; with labels, the loss and the logits of the answers' places (A V)"
     if image_features is None and pixel_values is None and labels is None:
         return super(VideoLlava, self).forward(input_ids=input_ids, logits_to_keep=logits_to_keep, **kw)
     x = self.embed(input_ids, image_features, pixel_values)
