@@ -8,6 +8,7 @@ __all__ = ['AHEAD_BYTES', 'decode_in_worker', 'iter_decoded', 'growing_parts', '
 # %% ../nbs/27_decoding.ipynb #27-decoding-imports
 import os
 from functools import partial
+from multiprocessing.util import Finalize
 
 from .files import path_inside
 from .jobs import begin_ahead, parallel_map, process_pool, run_supervised
@@ -126,7 +127,10 @@ class DecodeAhead:
                 self.begun[key] = self._schedule(job, size, workers, timeout)
 
     def _schedule(self, job, size, workers, timeout):
-        self.pool = self.pool or process_pool(workers or os.cpu_count())
+        if self.pool is None:
+            self.pool = process_pool(workers or os.cpu_count())
+            # a process waits for its children when it ends: they must have been stopped by then
+            self.end_pool = Finalize(self, _end, [self.pool], exitpriority=10)
         return self.pool.schedule(partial(self.decode, self.videos, size), args=[job], timeout=timeout)
 
     def take(
@@ -156,9 +160,13 @@ class DecodeAhead:
         "Stop what was begun and not taken, and the processes"
         self.begun = {}
         if self.pool is not None:
-            self.pool.stop()
-            self.pool.join()
+            self.end_pool()
             self.pool = None
+
+
+def _end(pool):
+    pool.stop()
+    pool.join()
 
 
 def _key(job, size):
