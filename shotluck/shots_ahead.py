@@ -54,8 +54,10 @@ def iter_found_shots(
     search = threading.Thread(target=find, daemon=True)
     search.start()
     told = 0
-    while search.is_alive():
+    is_over = False
+    while not is_over:
         search.join(pause)
+        is_over = not search.is_alive()  # asked before the frames are counted, so that the last number has all
         if passed[0] > told:
             told = passed[0]
             yield told
