@@ -84,6 +84,7 @@ class _Search:
                 if isinstance(value, int):
                     self.passed = value
                 else:
+                    probe_apart(job[0])  # which keeps it: who plans the film next need not wait for it
                     self.found = value
         except Exception as e:
             self.error = e
