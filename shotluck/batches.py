@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
+from .budget import TooLong, frame_budget
 from .configs import FinetuneCfg
 from .containers import status_of
 from .convert import one_line_text, prompt
@@ -23,7 +24,6 @@ from .feature_bank import FrameBank
 from .features import DiskBank
 from .files import path_inside
 from .looks import LookBank, ShotFrames
-from .plan import TooLong, frame_budget
 from .trainable import Sample, Trainable
 
 # %% ../nbs/30_batches.ipynb #05b-005-_rng

@@ -11,12 +11,12 @@ from datetime import date
 from pathlib import Path
 
 from . import __version__
-from .answers import KeyFrames
 from .asking import Asking, read_answer
 from .captioner import Captioner
 from .configs import CaptionCfg
 from .frame_folder import frame_folder
 from .split import TRUNCATED
+from .stills import KeyFrames
 from .storyboard import CaptionedShot, display_name, timecode
 from .transitions import soft_words
 from .video import PICTURES_CODEC, VideoInfo

@@ -14,7 +14,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .answers import KeyFrames, answer_records, iter_candidates, open_questions, picture_job
 from .asking import USUAL, Asking
 from .belonging import settle
 from .board_parts import captioned_shots, film_faults, how_made, missing_fields_note, part_summaries
@@ -24,7 +23,9 @@ from .cluster import run_parts
 from .configs import CaptionCfg, EvaluateCfg
 from .errors import one_line_reason, settings_of
 from .files import Journal, hash_ids
+from .film_questions import open_questions, picture_job
 from .films_ahead import FilmsAhead
+from .jobs import no_forks
 from .pages import names_only
 from .progress import tqdm
 from .results import LOG, Results, content_mark, result_names
@@ -33,6 +34,7 @@ from .sentences_corrected import read_sentences
 from .shots import Shot, named_detector
 from .speech import load_subtitles
 from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, is_library, warn_unknown_videos
+from .stills import KeyFrames, iter_candidates
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import Storyboard, display_name
 from .tables import shard_of
@@ -151,6 +153,14 @@ def _told(path, captioner, plan, cfg, done, ahead, bar):  # id -> text; other fi
     def answered(n):
         bar.update(n)
         ahead.prepare(captioner)
+
+    if not plan.records:  # nobody is asked, and torch is not needed
+        answered(0)
+        for k, _, picture in ahead.pictures.take(picture_job(path, captioner, [], plan.keys.of)):
+            plan.keys.add(k, picture)
+        return {}
+    with no_forks():
+        from shotluck.answers import answer_records
 
     cfg = _asking_cfg(cfg)
     return answer_records(

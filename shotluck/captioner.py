@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .budget import TooLong, first_words, fit_words, frame_budget, plain_record
 from .conversations import one_line_text, prompt
-from .plan import TooLong, first_words, fit_words, frame_budget, plain_record
 from .video import sample_idxs
 
 # %% ../nbs/22_captioner.ipynb #22c-plan

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from .captioner import Captioner
 from .errors import one_line_reason
-from .model import captioner_key, load_captioner
+from .jobs import no_forks
 
 # %% ../nbs/51_captioner_choice.ipynb #53-caption-is_nano
 NANO_NOTE = (
@@ -44,6 +44,12 @@ class NoCaptioner(Captioner):
         return ['no model']
 
 
+def _model_code():  # Torch and transformers come with it, which take seconds, and are not needed without a model
+    with no_forks():
+        import shotluck.model
+    return shotluck.model
+
+
 def captioner_for(
     name: str,  # As `load_captioner` takes it, or none; empty: smol if it can be had, else none
     cfg,  # `CaptionCfg`: device and dtype, how to talk to a server
@@ -51,8 +57,9 @@ def captioner_for(
     "The captioner that settings ask for; `ValueError` if one that they name cannot be loaded"
     if name == 'none':
         return NoCaptioner(), 'There are no captions: none were asked for.'
+    load = _model_code().load_captioner
     try:
-        return load_captioner(name or 'smol', dtype=cfg.dtype, device=cfg.device, server=cfg.server, width=cfg.side), ''
+        return load(name or 'smol', dtype=cfg.dtype, device=cfg.device, server=cfg.server, width=cfg.side), ''
     except (ValueError, OSError, ImportError) as e:
         if name:
             raise
@@ -71,7 +78,7 @@ def model_key(
     "What identifies a model: two with the same key caption alike; `ValueError` if one that is named cannot be found"
     if name != 'none':
         try:
-            return captioner_key(name or 'smol', server, side)
+            return _model_code().captioner_key(name or 'smol', server, side)
         except (ValueError, OSError):
             if name:
                 raise

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from .budget import TooLong
 from .captioner import Answer, drop_thoughts
 from .errors import one_line_reason
-from .plan import TooLong
 from .text import drop_lone_surrogates
 
 # %% ../nbs/25_chat.ipynb #25-EndpointError

@@ -151,6 +151,10 @@ def caption_main(
     with starting():
         import shotluck.caption as stage
         import shotluck.library as library
+
+        if cfg.model != 'none' and not all(path.lower().endswith(('.json', '.csv')) for path in paths):
+            import shotluck.answers
+            import shotluck.model  # noqa: F401  here, where Ctrl-C may come, and not when the first video is told
     written, failed, skipped = stage.caption_files(paths, out, cfg)
     pages = library.write_libraries(paths, out, failed)
     # names may hold any bytes, and not every terminal can show them
@@ -185,6 +189,8 @@ def serve_main(
         if find_spec(name) is None:
             raise ValueError(f"serving a folder needs {name}: pip install 'shotluck[web]'")
     with starting():
+        import shotluck.answers
+        import shotluck.model  # noqa: F401  here, too
         import shotluck.serve as stage
     print(stage.serve(folder, cfg, port, largest, no_browser))
 

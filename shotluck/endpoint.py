@@ -12,6 +12,7 @@ import sys
 import numpy as np
 from fastcore.basics import patch
 
+from .budget import TooLong
 from .captioner import Captioner, Plan
 from shotluck.chat import (
     EndpointError,
@@ -27,7 +28,6 @@ from shotluck.chat import (
 from .client import Session, parse_address, run_workers
 from .conversations import one_line_text
 from .errors import one_line_reason
-from .plan import TooLong
 from .progress import tqdm
 from .text import to_json, to_json_bytes
 

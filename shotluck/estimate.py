@@ -10,11 +10,11 @@ __all__ = ['GPUS', 'GPU', 'check_gpu', 'keeps_features', 'estimated_dtype', 'Rec
 from pathlib import Path
 from typing import NamedTuple
 
+from .budget import frame_budget
 from .configs import FinetuneCfg, zero_stage
 from .convert import one_line_text, prompt
 from .cost import BYTES, flops, load_config, memory
 from .llava import default_frames, tokens_per_frame
-from .plan import frame_budget
 from .text import read_jsonl
 
 # %% ../nbs/29_estimate.ipynb #29-gpus

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from .baselines import base_model, baseline_answers
+from .budget import frame_budget
 from .captioner import Captioner
 from .cluster import run_parts
 from .comparison import compare
@@ -36,7 +37,6 @@ from .model import is_address, load_captioner
 from .model_inputs import other_videos
 from .multiple_choice import choice_of
 from .pages import names_only
-from .plan import frame_budget
 from .predict import feature_bank, predict, process_rank
 from .repetition import repetition
 from .report import report

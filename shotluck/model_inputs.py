@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .budget import TooLong
 from .captioner import Captioner
 from .configs import EvaluateCfg
 from .looks import ShotFrames
-from .plan import TooLong
 from .video import VideoError
 
 # %% ../nbs/28_model_inputs.ipynb #06-008-_source

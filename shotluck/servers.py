@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 
+from .budget import TooLong
 from .client import EndpointError, RecordRefused
 from .endpoint import Endpoint
 from .errors import one_line_reason
-from .plan import TooLong
 
 # %% ../nbs/25_servers.ipynb #25s-addresses
 def split_addresses(
