@@ -134,7 +134,7 @@ if __name__ == '__main__':
         return {k: read_frames(c, sample_idxs([(0, probe(c).frames)], 16)[0], 384) for k, c in clips.items()}
 
     def fresh():
-        shotluck.probe._probe.cache_clear()
+        shotluck.probe._known.clear()
 
     def ours_prepare():
         fresh()

@@ -6,12 +6,12 @@
 __all__ = ['AHEAD_BYTES', 'frames_ahead', 'PictureJob', 'PicturesAhead']
 
 # %% ../nbs/51_pictures_ahead.ipynb #51pa-imports
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from .jobs import iter_supervised, read_ahead
-from .video import iter_pictures
+from .probe import Probed, file_state, remember
+from .video import iter_pictures, probe_apart
 
 # %% ../nbs/51_pictures_ahead.ipynb #51pa-bound
 AHEAD_BYTES = 100_000_000  # Of frames of a film that wait for the model
@@ -34,6 +34,18 @@ class PictureJob(NamedTuple):
     square: bool = True  # Are the frames for the model padded to size × size?
 
 # %% ../nbs/51_pictures_ahead.ipynb #51pa-ahead
+def _pictures(decode, found, job):
+    "For a worker: what `decode` yields of a film, which need not be probed again"
+    remember(found)
+    yield from decode(job.path, job.seen, job.size, job.shown, square=job.square)
+
+
+def _pictures_apart(decode, job):
+    "The same, in a process of its own"
+    found = Probed(file_state(job.path), probe_apart(job.path))
+    yield from iter_supervised(_pictures, decode, found, job)
+
+
 class PicturesAhead:
     "Pictures of films, decoded in processes of their own"
 
@@ -54,8 +66,7 @@ class PicturesAhead:
 
     def read(self, job):
         "An iterator over the pictures, of which a few are decoded before they are taken"
-        decode = partial(self.decode, square=job.square)
-        return read_ahead(iter_supervised(decode, job.path, job.seen, job.size, job.shown), frames_ahead(job.size))
+        return read_ahead(_pictures_apart(self.decode, job), frames_ahead(job.size))
 
     def take(
         self,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'BICUBIC', 'BILINEAR', 'BITEXACT', 'PICTURES_CODEC', 'write_video', 'VideoInfo', 'film_stream',
-           'sound_stream', 'probe', 'is_video']
+           'sound_stream', 'Probed', 'file_state', 'known', 'remember', 'probed', 'probe', 'is_video']
 
 # %% ../nbs/04_probe.ipynb #04-probe-imports
 import os
@@ -12,7 +12,6 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -370,10 +369,8 @@ def _info(path, container, film, counted, decoded):
     )
 
 # %% ../nbs/04_probe.ipynb #00-012a-_probe
-@lru_cache(256)
-def _probe(path, size, mtime):
-    "`probe` of a file as it was at a time: asked again, it is not counted again"
-    path = Path(path)
+def _probe(path):
+    "`probe` of a file"
     for use_tables in (True, False):
         with open_video(path) as container:
             film = film_stream(path, container)
@@ -422,16 +419,63 @@ def _probe_folder(path):
     )
 
 # %% ../nbs/04_probe.ipynb #00-012a
+class Probed(NamedTuple):
+    "What was found in a video, for this process and others that `remember` it"
+
+    state: tuple | None  # Of the file, as `file_state` gives it; None: a folder, which is always looked at anew
+    info: VideoInfo
+
+
+_known = {}  # state -> `VideoInfo`
+
+
+def file_state(
+    path: str | Path,  # A video file
+) -> tuple | None:  # (path, bytes, nanosecond of the last change); None if there is no such file
+    "What differs when a file was changed"
+    if not os.path.isfile(path):
+        return None
+    state = os.stat(path)
+    return os.path.abspath(path), state.st_size, state.st_mtime_ns
+
+
+def known(
+    state: tuple | None,  # From `file_state`
+) -> VideoInfo | None:
+    "What was found in a file that was not changed since, if it is remembered"
+    return _known.get(state)
+
+
+def remember(
+    found: Probed,  # Perhaps by another process
+    most: int = 256,  # Videos that are remembered, the last ones
+) -> None:
+    "Let `probe` know what was found in a video, so that it is not counted again"
+    if found.state:
+        _known[found.state] = found.info
+    for state in list(_known)[:-most]:
+        _known.pop(state, None)
+
+
+def probed(
+    path: str | Path,  # A video file, or a folder of frames
+) -> Probed:
+    "As `probe`, with what tells whether the file was changed since"
+    path = Path(path)
+    if is_frame_folder(path):
+        return Probed(None, _probe_folder(path))
+    check_video_file(path)
+    state = file_state(path)
+    found = Probed(state, known(state) or _probe(path))
+    remember(found)
+    return found
+
+
 def probe(
     path: str | Path,  # A video file, or a folder of frames
 ) -> VideoInfo:
     "Count the frames of `path` and when they show; `VideoError` if it holds no picture"
-    path = Path(path)
-    if is_frame_folder(path):
-        return _probe_folder(path)
-    check_video_file(path)
-    state = path.stat()
-    return _probe(os.path.abspath(path), state.st_size, state.st_mtime_ns)
+    return probed(path).info
 
 # %% ../nbs/04_probe.ipynb #00-025f
 def is_video(

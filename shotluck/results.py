@@ -11,6 +11,7 @@ import os
 import shutil
 from contextlib import suppress
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -211,7 +212,7 @@ def free_stem(
     is_free,  # Called with a path, says whether it may be written
 ) -> str:
     "A name of results, without an ending, under which all of them are free"
-    for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
+    for stem in chain([self.name, self.video.name], (f'{self.video.name}-{i}' for i in range(2, 10_000))):
         if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
             stem = f'{stem[:50]}-{hash_ids([stem])}'
         if all(is_free(self.folder / f'{stem}{ending}') for ending in endings):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .jobs import iter_supervised
+from .probe import Probed, probed, remember
 from .shots import find_shots
 from .transitions import SoftTransitions
 from .video import probe, probe_apart
@@ -37,7 +38,9 @@ def iter_found_shots(
     min_shot: float,  # Seconds that a found shot has at least
     pause: float = 0.2,  # Seconds between two numbers
 ):
-    "For a worker: yield how many frames have passed, whenever there are more; last what `found_shots` returns"
+    """For a worker: yield what was `Probed`, then how many frames have passed, whenever there are more; last what
+    `found_shots` returns"""
+    yield probed(path)
     passed, outcome = [0], []
 
     def count(frames):
@@ -81,10 +84,11 @@ class _Search:
             for value in iter_supervised(iter_found_shots, *job):
                 if self.is_over.is_set():
                     break
-                if isinstance(value, int):
+                if isinstance(value, Probed):
+                    remember(value)  # who plans the film next need not wait for it
+                elif isinstance(value, int):
                     self.passed = value
                 else:
-                    probe_apart(job[0])  # which keeps it: who plans the film next need not wait for it
                     self.found = value
         except Exception as e:
             self.error = e

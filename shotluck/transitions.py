@@ -25,7 +25,11 @@ def small_picture(
     "A picture made small by the mean of its parts"
     import cv2
 
-    return cv2.resize(np.ascontiguousarray(picture), (48, 27), interpolation=cv2.INTER_AREA).astype(np.float32)
+    picture = np.ascontiguousarray(picture)
+    height, width = picture.shape[:2]
+    if width >= 96 and height >= 54 and not (width | height) & 1:  # first by half, which is several times quicker
+        picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture, (48, 27), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 # %% ../nbs/14_transitions.ipynb #14tr-plain
 def is_plain(
@@ -68,8 +72,10 @@ def is_mixed(
     change: float = 6,  # Least difference of the two, of 255
 ) -> bool:
     "Is the picture in the middle a mixture of the others, as in a fade or a dissolve?"
+    if float(abs(after - before).mean()) <= change:  # asked first, as it is quick and true of most pictures
+        return False
     blend = blend_of(before, middle, after)
-    return blend.rest < rest and blend.change > change and edge < blend.share < 1 - edge
+    return blend.rest < rest and edge < blend.share < 1 - edge
 
 # %% ../nbs/14_transitions.ipynb #14tr-soft
 class SoftTransitions:

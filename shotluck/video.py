@@ -8,7 +8,6 @@ __all__ = ['probe_apart', 'fit_size', 'read_frames', 'read_pictures', 'iter_fram
            'is_video']
 
 # %% ../nbs/04_video.ipynb #04-video-imports
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +30,13 @@ from shotluck.probe import (
     EXACT,  # noqa: F401
     PICTURES_CODEC,
     VideoInfo,  # noqa: F401
+    file_state,
     film_stream,
     is_video,  # noqa: F401
+    known,
     probe,
+    probed,
+    remember,
     sound_stream,
     write_video,  # noqa: F401
 )
@@ -44,20 +47,17 @@ from .seeking import iter_wanted
 _all_ = ['EXACT', 'BICUBIC', 'BILINEAR', 'BITEXACT', 'write_video', 'VideoInfo', 'probe', 'is_video']
 
 # %% ../nbs/04_video.ipynb #04-video-probe_apart
-@lru_cache(256)
-def _probe_apart(path, size, mtime):
-    return run_supervised(probe, path)
-
-
 def probe_apart(
     path: str | Path,  # A video file, or a folder of frames
 ) -> VideoInfo:
     "What `probe` finds, in a process of its own; asked again, it is not looked for again"
-    path = Path(path)
-    if not path.is_file():
-        return run_supervised(probe, path)
-    state = path.stat()
-    return _probe_apart(path.absolute(), state.st_size, state.st_mtime_ns)
+    state = file_state(path)
+    info = known(state)
+    if info is None:
+        found = run_supervised(probed, Path(path).absolute() if state else path)
+        remember(found)
+        info = found.info
+    return info
 
 # %% ../nbs/04_video.ipynb #00-015-_fit
 def fit_size(
