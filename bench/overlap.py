@@ -2,12 +2,13 @@
 
     python bench/overlap.py [films]
 
-`caption` is a folder of films, `evaluate` and `evaluate_server` are records about them, and `finetune` is the tower's part
-of a training whose features are kept in memory.
+`caption` is a folder of films, `evaluate` and `evaluate_server` are records about them, `finetune` is the tower's part of a
+training whose features are kept in memory, and `finetune_pixels` an epoch of one that decodes at every step.
 
 The model of these measurements computes nothing: it sleeps, as this processor would while a GPU works. `decode` is the
 time without a model, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
-`together` in which the model had nothing to do. Each is the median of three rounds, whose `waits` are in `rounds`.
+`together` in which the model had nothing to do, `begins` the seconds of it before the model's first work. Each is the
+median of three rounds, whose `waits` are in `rounds`.
 """
 
 import json
@@ -26,11 +27,12 @@ import torch
 from machine import machine, root
 from tqdm import tqdm
 
+from shotluck import finetune
 from shotluck.caption import caption_files
 from shotluck.captioner import Answer, Captioner
-from shotluck.configs import CaptionCfg, EvaluateCfg
+from shotluck.configs import CaptionCfg, EvaluateCfg, FinetuneCfg
 from shotluck.feature_bank import FrameBank
-from shotluck.files import ffmpeg_exe, write_json
+from shotluck.files import ffmpeg_exe, write_json, write_jsonl
 from shotluck.looks import ShotFrames
 from shotluck.predict import predict
 from shotluck.video import probe, sample_idxs
@@ -50,6 +52,7 @@ class Sleeper(Captioner):
         self.seconds = seconds  # for each answer
         self.batched = batched
         self.slept = 0.0
+        self.began = None  # when it was first asked
 
     def key(self):
         return ['sleeper']
@@ -70,6 +73,7 @@ class Sleeper(Captioner):
         return 442_368 * n_frames
 
     def generate(self, rows, max_tokens, on_answer=None, errors='raise'):
+        self.began = self.began or time.perf_counter()
         self.slept += self.seconds * len(rows)
         time.sleep(self.seconds * len(rows))
         return [Answer('a film', True) for _ in rows]
@@ -86,8 +90,10 @@ class SleepingTower(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.seconds = seconds  # for each frame
         self.slept = 0.0
+        self.began = None
 
     def see(self, frames):
+        self.began = self.began or time.perf_counter()
         self.slept += self.seconds * len(frames)
         time.sleep(self.seconds * len(frames))
         return torch.zeros(len(frames), 1, 1)
@@ -178,8 +184,49 @@ def fill_time(films, records, tower) -> float:
     return timed(FrameBank(tower, films[0].parent).fill_shots, want, 0, True, True)[0]
 
 
-def overlapped(decode, together, model) -> dict:
+def make_trainer(films, records, folder: Path):
+    "A training of `nano` that decodes the frames of every step"
+    told = [dict(record, conversations=[dict(value='<image>'), dict(value='A film.')]) for record in records]
+    (folder / 'records').mkdir()
+    write_jsonl(folder / 'records' / 'train.jsonl', told)
+    where = dict(
+        model='nano', data=str(folder), videos=str(films[0].parent), out=str(folder / 'run'), device='cpu', quiet=True
+    )
+    cfg = FinetuneCfg(**where, cache='off', batch=4, drop_speech=0, save_steps=0, dtype='float32')
+    trainer = finetune._make_trainer(cfg, 'cpu', *finetune.select_records(cfg))[0]
+    trainer.state.max_steps = 10**9  # it gives batches as long as more steps are to come
+    return trainer
+
+
+class SleepingSteps:
+    "Steps of a training that compute nothing"
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds  # for each step
+        self.slept = 0.0
+        self.began = None
+
+    def train(self, batches):
+        for _ in batches:
+            self.began = self.began or time.perf_counter()
+            self.slept += self.seconds
+            time.sleep(self.seconds)
+
+
+def pixels_round(films, records) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(films, records, Path(folder))
+        steps = SleepingSteps(0)
+        decode, _ = timed(steps.train, trainer.get_train_dataloader())
+        n_steps = len(trainer.get_train_dataloader())
+        steps = SleepingSteps(decode / SHARE / n_steps)
+        start = time.perf_counter()
+        return overlapped(decode, timed(steps.train, trainer.get_train_dataloader())[0], steps, start)
+
+
+def overlapped(decode, together, model, start) -> dict:
     return dict(
+        begins=round(model.began - start, 2),
         decode=round(decode, 2),
         model=round(model.slept, 2),
         together=round(together, 2),
@@ -198,21 +245,24 @@ def caption_round(films) -> dict:
     asked = Sleeper(0.001)
     caption_time(films, asked)
     model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
-    row = overlapped(decode, caption_time(films, model), model)
+    start = time.perf_counter()
+    row = overlapped(decode, caption_time(films, model), model, start)
     return dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))
 
 
 def evaluate_round(films, records, batched) -> dict:
     decode = predict_time(films, records, Sleeper(0, batched))
     model = Sleeper(decode / SHARE / len(records), batched)
-    return overlapped(decode, predict_time(films, records, model), model)
+    start = time.perf_counter()
+    return overlapped(decode, predict_time(films, records, model), model, start)
 
 
 def finetune_round(films, records) -> dict:
     counted = SleepingTower(1e-9)
     decode = fill_time(films, records, counted)
     tower = SleepingTower(decode / SHARE / round(counted.slept / 1e-9))
-    return overlapped(decode, fill_time(films, records, tower), tower)
+    start = time.perf_counter()
+    return overlapped(decode, fill_time(films, records, tower), tower, start)
 
 
 def main():
@@ -229,6 +279,7 @@ def main():
         made['evaluate'] = median_round(evaluate_round, films, records, True)
         made['evaluate_server'] = median_round(evaluate_round, films, records, False)
         made['finetune'] = median_round(finetune_round, films, records)
+        made['finetune_pixels'] = median_round(pixels_round, films, records[::4])
         print(json.dumps(made, indent=1))
     write_json(root / 'bench' / 'overlap.json', made | machine())
 
