@@ -1,5 +1,5 @@
 // Every kind of page in a real browser, at 400 and 1400 pixels, light and dark: nothing sticks out, axe finds no
-// violation, the console is empty, and the page prints:
+// violation, the console is empty, the page prints, and a shot and a sentence play:
 //   npm i playwright-core axe-core; node bench/pages.js FOLDER-FOR-PICTURES page.html …
 // Writes a picture of each, a PDF, and pages.json. Ends with 1 if something is not as it should be.
 const fs = require('fs'), path = require('path');
@@ -36,6 +36,7 @@ async function look(browser, file, [width, height], colorScheme, picture) {
     const [said, caption] = [await page.textContent('dialog p'), await page.textContent('.card .caption')];
     if (!said.includes(caption)) wrong.push(`the player says ${said}`);
     await page.keyboard.press('Escape');
+    wrong.push(...await sentence(page));
   }
   if (width === 1400 && colorScheme === 'dark') {  // a dark page prints on white
     const pdf = picture.replace(/-\d+-\w+\.png$/, '.pdf');
@@ -45,6 +46,24 @@ async function look(browser, file, [width, height], colorScheme, picture) {
     await page.pdf({ path: pdf, format: 'A4', margin: { top: '15mm', bottom: '15mm', left: '14mm', right: '14mm' }, printBackground: false });
   }
   await page.close();
+  return wrong;
+}
+
+// The last sentence of the page: search marks it, Enter leads to it, and a click plays the video from where it begins
+async function sentence(page) {
+  const last = page.locator('.card:last-of-type [data-said]').last();
+  if (!await last.count()) return [];
+  const wrong = [], wanted = await last.evaluate((place) => JSON.parse(document.querySelector('#board').textContent).sentences[place.dataset.said].start);
+  await page.fill('input[type=search]', await last.textContent().then((text) => text.trim()));
+  await page.keyboard.press('Enter');
+  await page.waitForTimeout(500);
+  if (!await last.evaluate((place) => place.matches('.hit'))) wrong.push('search does not mark the sentence that was searched for');
+  if (!await last.evaluate((place) => place.getBoundingClientRect().bottom < innerHeight + 1)) wrong.push('Enter does not lead to the sentence that was searched for');
+  await last.click();
+  await page.waitForTimeout(500);
+  const [at, isOpen] = await page.evaluate(() => [document.querySelector('video').currentTime, document.querySelector('dialog').open]);
+  if (!isOpen || at < wanted || at > wanted + 2) wrong.push(`a click on a sentence that begins at ${wanted} s plays from ${at}`);
+  await page.keyboard.press('Escape');
   return wrong;
 }
 

@@ -333,7 +333,7 @@ def proofs() -> str:
     "What slow proofs found, a row each"
     b = {
         name: read_bench(name)
-        for name in 'exact_frames bad_files odd_videos page hub killed_download evaluate_resume half_precision ray_engine whisper_folder pretrain_nano'.split()
+        for name in 'exact_frames bad_files odd_videos page hub killed_download evaluate_resume half_precision ray_engine whisper_folder heard pretrain_nano'.split()
     }
     half = b['half_precision']['rows']
     sent = b['killed_download']['sent_of_an_unbroken_run']
@@ -388,6 +388,11 @@ def proofs() -> str:
             'faster-whisper from a folder, with random weights',
             f"{b['whisper_folder']['words']} words, their times inside the video: {_yes(b['whisper_folder']['times_inside_the_video'])}",
             'whisper_folder',
+        ),
+        (
+            'Whisper tiny.en hears speech in five languages, music, noise, silence',
+            f"words in: {', '.join(row['sound'] for row in b['heard']['rows'] if row['words'])}",
+            'heard',
         ),
         (
             'the bundled model `nano`, made again',

@@ -44,7 +44,7 @@ class CaptionCfg:
         min_shot: float = 0.5,  # Seconds that a found shot has at least
         frames: int = 0,  # Budget of frames for one shot, the summary has twice that; 0: the checkpoint's own
         side: int = 0,  # Longer side of the frames in pixels, for a model of transformers or a server; 0: as it was trained with here, else 448
-        subtitles: str = '',  # What srt and vtt hold: captions; speech: whole sentences at their own times; both; empty: as the storyboard has it, else captions
+        subtitles: str = '',  # What srt and vtt hold: captions; speech: whole sentences at their own times; both; empty: as the storyboard has it, else captions, or speech where there are none
         format: str = 'html,json',  # What to write: html, json, srt, vtt, md, csv; txt (transcript), sheet (contact sheet); chapters (YouTube), ffmetadata; edl, fcpxml, otio (editing programs)
         prompt: str = None,  # Words that each shot is asked with, in place of our own
         summary_prompt: str = None,  # Words that the whole is asked with, in place of our own

@@ -89,6 +89,8 @@ def _read_cue(form, cue):
     if len(events) != 1:
         return None
     event = events[0]
+    if event.end < event.start:
+        return None
     if is_markup:
         text = event.text.replace(r'\N', '\n').replace(_COLON, ':')
         text = _override.sub('', _tag.sub('', text))

@@ -6,6 +6,7 @@
 __all__ = ['uncovered', 'quiet_parts', 'Transcript', 'transcribe', 'is_doubtful', 'Whisper', 'whisper']
 
 # %% ../nbs/50_speech_heard.ipynb #50h-imports
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -98,6 +99,7 @@ def transcribe(
 # %% ../nbs/50_speech_heard.ipynb #50h-doubt
 _UNLIKELY = -1.0  # mean logarithm of the probability of a token
 _REPEATED = 2.4  # length of a text by its length when it is compressed
+_REPETITIVE = 2.0  # the same, where the words are not sure either
 _NOBODY = 0.6  # probability that nobody speaks
 _AT_RANDOM = 0.8  # temperature
 
@@ -108,7 +110,8 @@ def is_doubtful(
     "Were the words of a segment guessed?"
     if part.avg_logprob < _UNLIKELY or part.compression_ratio > _REPEATED:
         return True
-    if part.no_speech_prob > _NOBODY and part.avg_logprob < _UNLIKELY / 2:
+    is_unsure = part.avg_logprob < _UNLIKELY / 2
+    if is_unsure and (part.no_speech_prob > _NOBODY or part.compression_ratio > _REPETITIVE):
         return True
     return (part.temperature or 0) >= _AT_RANDOM
 
@@ -156,6 +159,7 @@ class Whisper:
 @lru_cache(1)
 def _network(model, device):
     "A `WhisperModel`, loaded once; `ValueError` if faster-whisper is not installed, or the model cannot be loaded"
+    os.environ.setdefault('CT2_VERBOSE', '-1')  # errors, but no line on each model that was saved as float16
     try:
         from faster_whisper import WhisperModel
     except ImportError:

@@ -191,7 +191,9 @@ def _line(text):
 # %% ../nbs/52_storyboard.ipynb #07a-014-to_srt
 def _subtitle_cues(board, what):
     "[(from, to, lines, is it a caption?), …] in the order of time"
-    what = what or board.meta.get('subtitles') or 'captions'
+    if not what:
+        has_captions = any(shot.caption.strip() for shot in board.shots)
+        what = board.meta.get('subtitles') or ('captions' if has_captions or not board.track else 'speech')
     if what not in SUBTITLES:
         raise ValueError(f"subtitles {what!r} is not known: use {', '.join(SUBTITLES)}")
     cues = []
@@ -213,7 +215,7 @@ def _subtitle_cues(board, what):
 @patch
 def to_srt(
     self: Storyboard,
-    what: str = '',  # captions, speech or both; empty: what the storyboard was made with, else captions
+    what: str = '',  # captions, speech or both; empty: what it was made with, else captions, speech if it has none
 ) -> str:
     "SubRip: a cue for each shot with its caption, or what is said, or both"
     cues = []
@@ -227,7 +229,7 @@ def to_srt(
 @patch
 def to_vtt(
     self: Storyboard,
-    what: str = '',  # captions, speech or both; empty: what the storyboard was made with, else captions
+    what: str = '',  # captions, speech or both; empty: what it was made with, else captions, speech if it has none
 ) -> str:
     "WebVTT: a cue for each shot with its caption, or what is said, or both"
     every = _subtitle_cues(self, what)

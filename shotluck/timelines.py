@@ -147,10 +147,20 @@ def _chapters(board, shortest):
     return chapters
 
 
-def _title(shots, most=90):
-    "Caption of the longest of some shots, its first sentence, cut between words"
+def _first_said(board):
+    "For the number of each shot, the first sentence that begins in it; '' if none does"
+    first = {}
+    for shot, said in zip(board.shots, board.said()):
+        first[shot.i] = next((sentence.text for _, sentence in said if sentence.text), '')
+    return first
+
+
+def _title(shots, most=90, first_said=None):
+    "Caption of the longest of some shots, else what is said first in them: one sentence, cut between words"
     longest = max(shots, key=lambda shot: shot.t1 - shot.t0)
-    sentence = re.split(r'(?<=[.!?。])\s', _line(longest.caption), maxsplit=1)[0]
+    said = [first_said[shot.i] for shot in shots if first_said and first_said[shot.i]]
+    text = longest.caption.strip() or (said[0] if said else '')
+    sentence = re.split(r'(?<=[.!?。])\s', _line(text), maxsplit=1)[0]
     return textwrap.shorten(sentence.rstrip('.'), most, placeholder=' …') or '…'
 
 
@@ -161,11 +171,12 @@ def to_chapters(
 ) -> str:
     "Lines for the description of a video on YouTube: a time and a title for each chapter"
     lines = []
+    first_said = _first_said(self)
     for number, shots in enumerate(_chapters(self, shortest)):
         seconds = int(shots[0].t0) if number else 0
         clock = f'{seconds // 60 % 60:02}:{seconds % 60:02}'
         hours = f'{seconds // 3600}:' if self.info.duration >= 3600 else ''
-        lines.append(f'{hours}{clock} {_title(shots)}')
+        lines.append(f'{hours}{clock} {_title(shots, first_said=first_said)}')
     if self.note:
         lines.insert(0, f'({_line(self.note)})')
     return '\n'.join(lines) + "\n"
@@ -181,9 +192,10 @@ def to_ffmetadata(self: Storyboard) -> str:
     head = dict(title=self.name, comment=self.note)
     head = [f'{key}={_escape_ffmetadata(_line(text))}\n' for key, text in head.items() if text]
     blocks = [';FFMETADATA1\n' + ''.join(head)]
+    first_said = _first_said(self)
     for shot in self.shots:
         begin, end = (round(1000 * t) for t in (shot.t0, shot.t1))
-        title = _escape_ffmetadata(_line(shot.caption))
+        title = _escape_ffmetadata(_line(shot.caption.strip() or first_said[shot.i]))
         blocks.append(f'[CHAPTER]\nTIMEBASE=1/1000\nSTART={begin}\nEND={end}\ntitle={title}\n')
     return '\n'.join(blocks)
 
@@ -197,10 +209,9 @@ def to_txt(self: Storyboard) -> str:
     if self.summary:
         blocks.append(textwrap.fill(_line(self.summary), 100))
     for shot, said in zip(self.shots, self.said()):
-        block = [
-            f'{timecode(shot.t0, full=False)} – {timecode(shot.t1, full=False)}',
-            textwrap.fill(_line(shot.caption), 100),
-        ]
+        block = [f'{timecode(shot.t0, full=False)} – {timecode(shot.t1, full=False)}']
+        if shot.caption.strip():
+            block.append(textwrap.fill(_line(shot.caption), 100))
         block += [f'{name}: {_line(text)}' for name, text in shot.fields.items() if text]
         for _, sentence in said:
             text = f'“{_line(sentence.text)}”' if sentence.text else f'[{sentence.mark}]'

@@ -124,12 +124,27 @@ def _heard(path, times, pictures, cfg, transcriber, watch):
     return VideoSpeech(speech_of(words, times, pictures), source, rows, spoken, about, note)
 
 # %% ../nbs/52_video_speech.ipynb #52v-from
+_LATE = 0.1  # of the lines, that begin after the end of a video
+
+
+def _not_of_this_video(lines, source, duration):
+    "A note on subtitles of which many begin after the end of the video; '' if they may belong to it"
+    late = sum(start >= duration for start, _, _ in lines)
+    if late <= max(1, _LATE * len(lines)):
+        return ''
+    return (
+        f'{late} of the {len(lines)} lines of {source} begin after the end of the video '
+        f'({timecode(duration, full=False)}): they seem to belong to another one.'
+    )
+
+
 def _written(lines, source, language, times, pictures):
     "What subtitles say"
     rows = [sentence_json(sentence) for sentence in make_sentences(lines, language)]
     spoken = dict(language=language) if language else {}
     about = dict(spoken_language=language_words(language)) if language else {}
-    return VideoSpeech(speech_of(lines, times, pictures), source, rows, spoken, about)
+    note = _not_of_this_video(lines, source, pictures[1])
+    return VideoSpeech(speech_of(lines, times, pictures), source, rows, spoken, about, note)
 
 
 def _beside(path, cfg, times, pictures):
@@ -143,7 +158,11 @@ def _beside(path, cfg, times, pictures):
     except ValueError:
         if cfg.speech != 'auto':
             raise
-        return VideoSpeech([''] * len(times), f'none: {name} holds no subtitles')
+        return VideoSpeech(
+            [''] * len(times),
+            f'none: {name} holds no subtitles',
+            note=f'There is no speech: {name} beside the video holds no subtitles that can be read.',
+        )
     language = cfg.spoken_language
     if not language and subtitles[0].stem.startswith(Path(path).stem):
         language = _language_of(subtitles[0], Path(path).stem)
