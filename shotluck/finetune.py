@@ -22,7 +22,7 @@ from transformers import set_seed
 from .adapters import load_trainable
 from .backends import training_arguments, training_device
 from .batches import Batcher, RecordData, check_learnable
-from .checkpoint import RunStart, resume_from, save_finished
+from .checkpoint import RunStart, check_not_replaced, resume_from, save_finished
 from .configs import FinetuneCfg, zero_stage
 from .curves import describe_run, loss_stayed
 from .device import keeps_state, pick_dtype
@@ -143,6 +143,8 @@ def _make_trainer(
     steps, start = Path(cfg.out) / 'steps', RunStart(None, {})
     if cfg.save_steps:
         start = resume_from(steps, cfg, world, hash_ids(map(to_json, records)))
+        if start.checkpoint and not cfg.quiet and rank == 0:
+            print(f"{cfg.out}: continues after step {start.checkpoint.name.split('-')[-1]}", file=sys.stderr)
     data, bank, skipped_videos = prepare_data(cfg, records, captioner, rank, world, start.note.get('left_out'))
     args.num_train_epochs = cfg.epochs = cfg.n_epochs(len(data), world)
     batcher = Batcher(data, bank)
@@ -197,6 +199,7 @@ def finetune(
     cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')  # saved: what was computed in, never auto
     if int(os.environ.get('RANK', 0)) == 0:
         remove_partial_files(cfg.out, below=True)  # what a killed run left
+    check_not_replaced(cfg)
     records, val = select_records(cfg)
     trainer, start, used = _make_trainer(cfg, device, records, val)
     _train(trainer, start.checkpoint)
