@@ -74,10 +74,10 @@ def _draw(ax, title, dots):  # The first dot on top; published ones hollow
         if np.isfinite(dot.low):
             ax.plot([dot.low, dot.high], [y, y], color=COLOURS['accent'])
         fill = COLOURS['paper' if dot.published else 'accent']
-        ax.plot(dot.value, y, 'o', color=COLOURS['accent'], mfc=fill)
+        ax.plot(dot.value, y, 'o', color=COLOURS['accent'], mfc=fill, clip_on=False)
     ax.set_yticks(range(len(dots)), [dot.name[-26:] for dot in dots[::-1]], fontsize=7)
     ax.set_title(title, fontsize=9)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, 1.06 * max(0.01, ax.dataLim.x1))
     style_axes(ax)
     ax.grid(visible=False, axis='y')
 

@@ -33,6 +33,7 @@ from .files import exclusive, hash_ids, remove_partial_files, write_json
 from .guards import is_damaged, read_skipped
 from .look_cache import DiskLooks, PixelLooks, make_look_bank
 from .looks import LookBank
+from .score import check_records_file
 from .text import read_json, read_jsonl, to_json
 from .trainable import Trainable
 from .trainer import VideoTrainer, autocast
@@ -47,6 +48,7 @@ def select_records(
 ) -> tuple:  # (records to train on, records to validate on: none without `eval_steps`)
     "The records of a run; `ValueError` if it is to be validated and there are none for that"
     folder = Path(cfg.data) / 'records'
+    check_records_file(folder / 'train.jsonl')
     train = [record for record in read_jsonl(folder / 'train.jsonl') if cfg.selects(record)]
     val = []
     if cfg.eval_steps:
@@ -216,6 +218,8 @@ def print_estimate(
     facts, assumed = estimate_any(cfg, gpus, gpu)
     for name, value in facts.items():
         shown = str(value) if isinstance(value, bool) else f'{value:,}'
+        if name == 'hours' and not value:
+            shown = 'under 0.1'
         print(f'{name:12}{shown:>20}')
     print('\n'.join(assumed))
 
