@@ -244,7 +244,14 @@ def finetune_and_report(
     cfg: FinetuneCfg,  # Of the run
 ):
     "Fine-tune and print what came out of it; of the processes of torchrun, only the first prints"
-    out = finetune(cfg)
+    try:
+        out = finetune(cfg)
+    except KeyboardInterrupt:
+        if cfg.save_steps:
+            raise
+        raise ValueError(
+            "interrupted, and no step was kept; with --save_steps 100, the same command continues where it stopped"
+        ) from None
     if int(os.environ.get('RANK', 0)) == 0:
         notes = read_json(out / 'trained_on.json')
         n_skipped = len(notes['skipped'])
