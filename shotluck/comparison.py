@@ -6,6 +6,7 @@
 __all__ = ['PUBLISHED_NOTE', 'PUBLISHED', 'Comparison', 'compare', 'compare_main']
 
 # %% ../nbs/40_comparison.ipynb #41-comparison-imports
+import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -16,7 +17,7 @@ from fastcore.basics import store_attr
 from fastcore.script import Param
 
 from .errors import command
-from .files import atomic_write
+from .files import atomic_write, write_text
 from .pages import COLOURS, style_axes
 from .score import paired, read_predictions, read_records, reference_of, score
 from .text import safe_table
@@ -74,10 +75,10 @@ def _draw(ax, title, dots):  # The first dot on top; published ones hollow
         if np.isfinite(dot.low):
             ax.plot([dot.low, dot.high], [y, y], color=COLOURS['accent'])
         fill = COLOURS['paper' if dot.published else 'accent']
-        ax.plot(dot.value, y, 'o', color=COLOURS['accent'], mfc=fill)
+        ax.plot(dot.value, y, 'o', color=COLOURS['accent'], mfc=fill, clip_on=False)
     ax.set_yticks(range(len(dots)), [dot.name[-26:] for dot in dots[::-1]], fontsize=7)
     ax.set_title(title, fontsize=9)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, 1.06 * max(0.01, ax.dataLim.x1))
     style_axes(ax)
     ax.grid(visible=False, axis='y')
 
@@ -110,6 +111,10 @@ def _table_lines(title, table, width):  # A table with its title in its corner; 
                 line += cell.rjust(wide)
             lines.append(line)
     return '\n'.join(lines)
+
+# %% ../nbs/40_comparison.ipynb #40-_latex_row
+def _latex_row(cells):  # A line of a table; what LaTeX would take for a command is escaped
+    return ' & '.join(re.sub(r'([&%$#_{}])', r'\\\1', cell) for cell in cells) + r' \\'
 
 # %% ../nbs/40_comparison.ipynb #06b-012
 class Comparison:
@@ -183,8 +188,29 @@ class Comparison:
             parts += [self.published.to_html(index=False), *(f'<p>{line}</p>' for line in self.caution())]
         return ''.join(parts)
 
+    def _main_columns(self):  # Those that the figure and the table for a paper show
+        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1', 'accuracy')
+        return [column for column in self.table.columns if column.split()[-1] in wanted]
+
+    def latex(self) -> str:
+        "A table for a paper, which needs the package booktabs: each main score with its 95 % interval"
+        columns = self._main_columns()
+        rows = [['run', *columns]]
+        for run in self.table.index:
+            cells = [run]
+            for column in columns:
+                low, high = self.bounds[run, column]
+                interval = f' [{low:.3f}, {high:.3f}]' if np.isfinite(low) else ''
+                cells.append(f'{self.table.at[run, column]:.3f}{interval}')
+            rows.append(cells)
+        head, *body = map(_latex_row, rows)
+        begin = rf'\begin{{tabular}}{{l{"r" * len(columns)}}}'
+        lines = [f'% {self.about()}', begin, r'\toprule', head, r'\midrule', *body, r'\bottomrule', r'\end{tabular}']
+        return '\n'.join([*lines, ''])
+
     def save(self, out: str | Path):
-        "Write compare.csv, differences.csv, published.csv and compare.png"
+        "Write compare.csv, differences.csv, published.csv, compare.tex and compare.png"
+        write_text(Path(out) / 'compare.tex', self.latex())
         tables = dict(compare=self.table, differences=self.differences, published=self.published)
         for name, table in tables.items():
             with atomic_write(Path(out) / f'{name}.csv') as part:
@@ -206,8 +232,7 @@ class Comparison:
         "Draw runs with their intervals, published rows hollow"
         from matplotlib.figure import Figure
 
-        wanted = ('BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr', 'F1', 'accuracy')
-        columns = [column for column in self.table.columns if column.split()[-1] in wanted]
+        columns = self._main_columns()
         n_lines = -(-len(columns) // 4)
         fig = Figure(figsize=(11, 2.6 * n_lines + 0.4), layout='constrained')
         axs = np.atleast_1d(fig.subplots(n_lines, min(4, len(columns)))).flat
@@ -299,7 +324,7 @@ def compare(
 @command
 def compare_main(
     runs: Param('Folders that shotluck-evaluate wrote', str, nargs='+'),
-    out: str = '',  # Folder for compare.csv, differences.csv and compare.png; empty: only print
+    out: str = '',  # Folder for compare.csv, compare.tex (for a paper), differences.csv, compare.png; empty: none
     published: bool = False,  # Also the published rows, with source and note
     metric: str = 'coco',  # How words are cut: coco, or nlg-eval, as Shot2Story's published scores were counted
     draws: int = 1000,  # Of the bootstrap

@@ -244,14 +244,14 @@ def _timed_shots(video, times):  # (frames, seconds) of the shots that an annota
     return shots, seconds
 
 # %% ../nbs/17_conversations.ipynb #03-011-_time_state
-def _time_state(time, status, reason):  # State of a row that a table gave in seconds: its reason is worded in seconds
+def _time_state(time, status, reason, lasts):  # State of a row that a table gave in seconds: worded in seconds
     if isinstance(time, str):
         return 'bad_row', time
     if status == 'ok':
         return status, reason
     end = 'the end' if time[1] is None else f'{time[1]:g} s'
     place = f'from {time[0]:g} s to {end}'
-    return status, f'no frame begins {place}' if 'empty' in reason else f'{place} is longer than the video'
+    return status, f'no frame begins {place}' if 'empty' in reason else f'{place}, the video has {lasts:.1f} s'
 
 # %% ../nbs/17_conversations.ipynb #03-011-_speech
 def _speech(ann, n_shots):  # What is said in each shot, '' where the annotation does not say
@@ -287,7 +287,8 @@ def _judge(ann, video, shots, times):  # `_JudgedShots`
     shots = [shot and [shot[0], frames if shot[1] == frames + 1 else shot[1]] for shot in shots]
     states = shot_faults(shots, frames)
     if times:
-        states = [_time_state(time, *state) for time, state in zip(times, states)]
+        lasts = frames / video['fps']
+        states = [_time_state(time, *state, lasts) for time, state in zip(times, states)]
     seconds = video['seconds'] if len(video['seconds']) == len(shots) else [None] * len(shots)
     return _JudgedShots(shots, states, seconds, _speech(ann, len(shots)))
 

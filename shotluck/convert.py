@@ -38,7 +38,7 @@ from shotluck.conversion_rows import (
     held_out,
     lines_by_video,
 )
-from .data_folder import remember_videos, video_folder
+from .data_folder import check_named_videos, remember_videos, video_folder
 from .errors import command
 from shotluck.files import (
     LEDGER,
@@ -387,6 +387,7 @@ def main(
     if set(tasks) - set(TASKS):
         raise ValueError(f"tasks are {','.join(TASKS)}; got {','.join(tasks)}")
     shots = data / 'shots.jsonl'
+    check_named_videos(videos)
     videos = video_folder(data, videos)
     counts = convert(
         [annotations] if isinstance(annotations, str) else annotations or data / 'raw' / 'annotations',

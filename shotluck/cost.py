@@ -385,7 +385,8 @@ def describe_text(
 ) -> str:
     "What `describe` found, as lines to read"
     tokens = d['tokens']
-    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} tokens"
+    plural = '' if d['tokens_per_frame'] == 1 else 's'
+    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} token{plural}"
     record = f"{d['frames']} frames: {tokens['image']} tokens, prompt {tokens['text']}, answer {tokens['answer']}"
     too_long = ', which is too long' if tokens['total'] > tokens['context'] else ''
     lines = [

@@ -35,13 +35,17 @@ def plot_loss(
 ) -> None:
     "Write a picture of the loss curve, with its mean over 20 values"
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     fig = Figure(figsize=(6, 3))
     ax = fig.subplots()
     points = history.dropna(subset='loss')
-    ax.plot(points.step, points.loss, lw=0.6, alpha=0.4, c='C0')
-    ax.plot(points.step, points.loss.rolling(20, 1).mean(), lw=1.4, c='C0')
+    ax.plot(points.step, points.loss, lw=0.6, alpha=0.4, c='C0', label='as logged')
+    ax.plot(points.step, points.loss.rolling(20, 1).mean(), lw=1.4, c='C0', label='mean of the last 20')
+    ax.legend(fontsize=8)
     ax.set(xlabel='step', ylabel='loss per answer token', yscale='log')
+    ax.yaxis.set_major_formatter(LogFormatter())
+    ax.yaxis.set_minor_formatter(LogFormatter())
     ax.grid(alpha=0.3, which='both')
     fig.tight_layout()
     with atomic_write(path) as part:

@@ -94,11 +94,12 @@ def machine_lines() -> list:
     free = shutil.disk_usage('.').free
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     where = f'{device}{gpu}, in {str(dtype).removeprefix("torch.")}'
+    torchvision = TORCHVISION.replace('mended', 'only resizes: its compiled operators do not load')
     return [
         f'shotluck {__version__}, Python {platform.python_version()}, {platform.platform()}',
         f'{cores} cores, '
         f'{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB memory free, {free / 1e9:.1f} GB disk free',
-        f'torch {torch.__version__} ({build}), transformers {version("transformers")}, torchvision {TORCHVISION}',
+        f'torch {torch.__version__} ({build}), transformers {version("transformers")}, torchvision {torchvision}',
         f'PyAV {av.__version__} with libavcodec {".".join(map(str, av.library_versions["libavcodec"]))}',
         f'models run on {where}, attention {attention_for(device, dtype)}',
     ]

@@ -328,7 +328,10 @@ def download(
         sizes = {split: min(count, limit or count) for split, count in dict(train=200, val=20, test=50).items()}
         return dict(film=copy_film(data), shapes=make_shapes(data, **sizes, seed=seed, workers=workers, quiet=quiet))
     if dataset not in DATASETS and not folder:
-        raise ValueError(f"dataset {dataset!r} is not known: sample, {', '.join(DATASETS)}")
+        raise ValueError(
+            f"dataset {dataset!r} is not known: sample, {', '.join(DATASETS)};"
+            " a table of your own needs no download: shotluck-convert --annotations my.csv --videos FOLDER"
+        )
     if source not in ('hub', 'youtube'):
         raise ValueError(f"videos come from hub or youtube, got {source!r}")
     if not folder:

@@ -15,6 +15,7 @@ from .configs import FinetuneCfg, zero_stage
 from .convert import one_line_text, prompt
 from .cost import BYTES, flops, load_config, memory
 from .llava import default_frames, tokens_per_frame
+from .score import check_records_file
 from .text import read_jsonl
 
 # %% ../nbs/29_estimate.ipynb #29-gpus
@@ -98,7 +99,9 @@ def training_records(
     context: int,  # Tokens that fit
 ) -> list:  # of (record, `RecordSize`)
     "The records that are trained on; `ValueError` if there are none"
-    records = read_jsonl(Path(cfg.data) / 'records' / 'train.jsonl')
+    path = Path(cfg.data) / 'records' / 'train.jsonl'
+    check_records_file(path)
+    records = read_jsonl(path)
     records = [record for record in records if cfg.selects(record)][: cfg.limit or None]
     if not records:
         raise ValueError(f"no records in {cfg.data} match {cfg.match!r} {cfg.tasks!r}")

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['check_record', 'records_to_predict', 'ModelRow', 'model_rows', 'simple_rows', 'video_state', 'LoadedModel',
            'load_for_rows', 'journal_key', 'join_processes', 'PredictedRow', 'predict_row', 'Rows', 'predict_rows',
-           'save_row', 'load_judge', 'judge_row', 'evaluate', 'predict_on_cluster', 'evaluate_and_report', 'Scores',
-           'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
+           'save_row', 'load_judge', 'judge_row', 'check_same_model', 'evaluate', 'predict_on_cluster',
+           'evaluate_and_report', 'Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
 
 # %% ../nbs/42_evaluate.ipynb #42-evaluate-imports
 import os
@@ -39,10 +39,10 @@ from .multiple_choice import choice_of
 from .pages import names_only
 from .predict import feature_bank, predict, process_rank
 from .repetition import repetition
-from .report import report
+from .report import report, value_of_inputs, verdict
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .tables import parse_shard
-from .text import to_json
+from .text import read_json, to_json
 
 # nbdev adds these to `__all__`: names from other modules that can be imported from this one too
 _all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
@@ -357,6 +357,24 @@ def judge_row(
     how = dict(most=cfg.judge_questions, controls=cfg.judge_controls, draws=cfg.draws, seed=cfg.seed)
     return judge_captions(judge, records, texts, cfg.out, before, scores, **how)
 
+# %% ../nbs/42_evaluate.ipynb #42-check_same_model
+def _place(name):  # A folder by its full path; a preset or a name on the hub as it is
+    return os.path.realpath(name) if os.path.isdir(name) else name
+
+
+def check_same_model(
+    cfg: EvaluateCfg,  # Of a run that is about to begin
+) -> None:
+    "Raise `ValueError` if `out` holds the answers of another model, or to the records of other data or another split"
+    then = read_json(Path(cfg.out) / 'scores.json', missing={}).get('settings', {})
+    for name in ('model', 'data', 'split'):
+        now = getattr(cfg, name)
+        if _place(then.get(name, now)) != _place(now):
+            raise ValueError(
+                f"{cfg.out} holds another evaluation ({name} was {then[name]!r}, now {now!r}): "
+                "name another --out, or delete it"
+            )
+
 # %% ../nbs/42_evaluate.ipynb #06-034
 @exclusive('cfg.out')
 def evaluate(
@@ -367,6 +385,7 @@ def evaluate(
     A shard is predicted only: its answers wait in `cfg.out` for a run without a shard, which scores those of all."""
     every, out = cfg.all_records(), Path(cfg.out)
     records = records_to_predict(cfg, every)
+    check_same_model(cfg)
     judge = load_judge(cfg.judge) if cfg.judge and not cfg.shard else None
     rows = predict_rows(cfg, records)
     if process_rank()[0] or cfg.shard:
@@ -379,6 +398,8 @@ def evaluate(
     write_jsonl(out / 'records.jsonl', records)
     notes = [*rows.notes, *repetition(rows.texts[main], records)]
     scores[main].failed, scores[main].left_out = rows.failed, notes
+    several = len(scores) > 1 and cfg.draws
+    scores[main].inputs = value_of_inputs(scores, cfg.draws) if several else None
     scores[main].html = report(
         scores,
         rows.texts,
@@ -390,6 +411,7 @@ def evaluate(
         notes=notes,
         draws=cfg.draws,
         quiet=cfg.quiet,
+        inputs=scores[main].inputs,
     )
     write_text(out / 'index.html', scores[main].html)
     for path in out.glob('.*.journal'):
@@ -425,6 +447,10 @@ def evaluate_and_report(
     if scores is None:
         return
     print(scores)
+    if scores.inputs is not None:
+        print(scores.inputs.drop(columns=['low', 'high']).round(4).to_string(index=False, na_rep=''))
+        for task, sentence in verdict(scores.inputs).items():
+            print(f'{task}: {sentence}')
     for row, failed in scores.failed.items():
         if failed:
             first = ': '.join(next(iter(failed.items())))

@@ -22,7 +22,7 @@ from transformers import set_seed
 from .adapters import load_trainable
 from .backends import training_arguments, training_device
 from .batches import Batcher, RecordData, check_learnable
-from .checkpoint import RunStart, resume_from, save_finished
+from .checkpoint import RunStart, check_not_replaced, resume_from, save_finished
 from .configs import FinetuneCfg, zero_stage
 from .curves import describe_run, loss_stayed
 from .device import keeps_state, pick_dtype
@@ -33,6 +33,7 @@ from .files import exclusive, hash_ids, remove_partial_files, write_json
 from .guards import is_damaged, read_skipped
 from .look_cache import DiskLooks, PixelLooks, make_look_bank
 from .looks import LookBank
+from .score import check_records_file
 from .text import read_json, read_jsonl, to_json
 from .trainable import Trainable
 from .trainer import VideoTrainer, autocast
@@ -47,6 +48,7 @@ def select_records(
 ) -> tuple:  # (records to train on, records to validate on: none without `eval_steps`)
     "The records of a run; `ValueError` if it is to be validated and there are none for that"
     folder = Path(cfg.data) / 'records'
+    check_records_file(folder / 'train.jsonl')
     train = [record for record in read_jsonl(folder / 'train.jsonl') if cfg.selects(record)]
     val = []
     if cfg.eval_steps:
@@ -143,6 +145,8 @@ def _make_trainer(
     steps, start = Path(cfg.out) / 'steps', RunStart(None, {})
     if cfg.save_steps:
         start = resume_from(steps, cfg, world, hash_ids(map(to_json, records)))
+        if start.checkpoint and not cfg.quiet and rank == 0:
+            print(f"{cfg.out}: continues after step {start.checkpoint.name.split('-')[-1]}", file=sys.stderr)
     data, bank, skipped_videos = prepare_data(cfg, records, captioner, rank, world, start.note.get('left_out'))
     args.num_train_epochs = cfg.epochs = cfg.n_epochs(len(data), world)
     batcher = Batcher(data, bank)
@@ -197,6 +201,7 @@ def finetune(
     cfg.dtype = str(pick_dtype(cfg.dtype, device)).removeprefix('torch.')  # saved: what was computed in, never auto
     if int(os.environ.get('RANK', 0)) == 0:
         remove_partial_files(cfg.out, below=True)  # what a killed run left
+    check_not_replaced(cfg)
     records, val = select_records(cfg)
     trainer, start, used = _make_trainer(cfg, device, records, val)
     _train(trainer, start.checkpoint)
@@ -213,6 +218,8 @@ def print_estimate(
     facts, assumed = estimate_any(cfg, gpus, gpu)
     for name, value in facts.items():
         shown = str(value) if isinstance(value, bool) else f'{value:,}'
+        if name == 'hours' and not value:
+            shown = 'under 0.1'
         print(f'{name:12}{shown:>20}')
     print('\n'.join(assumed))
 
@@ -237,7 +244,14 @@ def finetune_and_report(
     cfg: FinetuneCfg,  # Of the run
 ):
     "Fine-tune and print what came out of it; of the processes of torchrun, only the first prints"
-    out = finetune(cfg)
+    try:
+        out = finetune(cfg)
+    except KeyboardInterrupt:
+        if cfg.save_steps:
+            raise
+        raise ValueError(
+            "interrupted, and no step was kept; with --save_steps 100, the same command continues where it stopped"
+        ) from None
     if int(os.environ.get('RANK', 0)) == 0:
         notes = read_json(out / 'trained_on.json')
         n_skipped = len(notes['skipped'])

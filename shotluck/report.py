@@ -220,10 +220,13 @@ def report(
     notes: list = None,  # Of what was left out
     draws: int = 1000,  # Of the bootstrap
     quiet: bool = False,  # No progress bar
+    inputs=None,  # DataFrame, from `value_of_inputs`; None: it is made here
 ) -> str:  # HTML
     "One self-contained page: scores, what each input is worth, and every answer to search and sort"
     name, main = next(iter(rows.items()))
-    table = value_of_inputs(rows, draws) if draws else None
+    table = inputs
+    if table is None and draws:
+        table = value_of_inputs(rows, draws)
     shown = best_and_worst(main) if len(records) > 400 else {record['id'] for record in records}
     pictures = {}
     if videos:

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['PROTOCOL', 'PINNED', 'LENGTHS', 'TEXT_MOST', 'METRICS', 'reference_of', 'Part', 'bootstrap_samples', 'omitted_values',
-           'Scores', 'score', 'describe_interval', 'differences', 'paired', 'read_predictions', 'read_records',
-           'save_scores', 'AnswerMetrics', 'CocoMetrics', 'bca_interval', 'distinct', 'ptb_tokens', 'space_tokens']
+           'Scores', 'score', 'describe_interval', 'differences', 'paired', 'read_predictions', 'check_records_file',
+           'read_records', 'save_scores', 'AnswerMetrics', 'CocoMetrics', 'bca_interval', 'distinct', 'ptb_tokens',
+           'space_tokens']
 
 # %% ../nbs/18_score.ipynb #18-score-imports
 import json
@@ -81,10 +82,11 @@ def _same_ids(predictions, records, partial):  # The records to score, if there 
         records = [record for record in records if record['id'] in predictions]
         missing = []
     if missing or extra:
+        hint = '' if extra or partial or not predictions else ', or with --partial those that have one'
         raise ValueError(
             f"predictions and records differ: "
             f"{len(missing)} of {len(ids)} records have no prediction{_such_as(missing)}, "
-            f"{len(extra)} predictions have no record{_such_as(extra)}; score exactly the records you predicted"
+            f"{len(extra)} predictions have no record{_such_as(extra)}; score exactly the records you predicted{hint}"
         )
     return records
 
@@ -188,6 +190,7 @@ class Scores:
         self.pinned = {t: metric == 'coco' and PINNED.get(t) == h for t, h in zip(table.task, table.ids)}
         # what `evaluate` adds: a page, row -> {id: why it could not be shown to the model}, notes
         self.html = None
+        self.inputs = None  # DataFrame: each control and baseline beside the model
         self.failed = {}
         self.left_out = []
         self.judged = None  # What a language model says of the captions, if one was asked
@@ -396,14 +399,23 @@ def read_predictions(
     _unique([row['id'] for row in rows], path)
     return {row['id']: row['text'] for row in rows}
 
+# %% ../nbs/18_score.ipynb #18-check_records_file
+def check_records_file(
+    path: str | Path,  # A file of records
+) -> None:
+    "Raise `ValueError` if the file is not there: it names the others that are, or what writes them"
+    if Path(path).exists():
+        return
+    others = sorted(file.name for file in Path(path).parent.glob('*.jsonl'))
+    what = f"there are {', '.join(others[:9])}" if others else 'shotluck-convert writes records'
+    raise ValueError(f"{path}: no such file; {what}")
+
 # %% ../nbs/18_score.ipynb #06a-035-read_records
 def read_records(
     path: str | Path,  # A file of JSON lines, or of COCO references
 ) -> list:  # Of dicts
     "The records in a file; `ValueError` names the line that is none"
-    others = sorted(file.name for file in Path(path).parent.glob('*.jsonl'))
-    if others and not Path(path).exists():
-        raise ValueError(f"{path}: no such file; there are {', '.join(others[:9])}")
+    check_records_file(path)
     form = coco_form(path)
     if form == 'results':
         raise ValueError(f"{path}: a list of captions; references are an object with images and annotations")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .clips import clip_name, write_all_clips, write_clips  # noqa: F401, also found here
-from .data_folder import remember_videos, video_folder
+from .data_folder import check_named_videos, remember_videos, video_folder
 from .errors import command
 from .files import Journal, path_inside, remove_partial_files, shard_path, shard_paths, write_jsonl
 from .frame_folder import file_state, frame_folder, is_frame_folder, is_picture_name
@@ -410,8 +410,14 @@ def main(
 ):
     "Find the shots of every video, or take them from its annotation"
     data = Path(data)
+    check_named_videos(videos)
     videos = video_folder(data, videos)
     ann = None if annotations == 'none' else annotations or data / 'raw' / 'annotations'
+    if not annotations and not ann.exists():
+        raise ValueError(
+            f"{ann}: no such folder; --annotations names a file or folder,"
+            " --annotations none detects the shots of all videos"
+        )
     if ann is None:
         warn_unknown_videos(videos)
     out = data / 'shots.jsonl'

@@ -216,6 +216,7 @@ def table_annotations(
 ) -> list:  # Annotations; `times` holds [start, end] in seconds (end None: that of the video), or why there is none
     "A user's own table as one annotation for each video, in the order of the table; `Fault` for a row without a video"
     found = {}  # {video, or line of a fault: annotation}
+    lines = {}  # what a row says -> its line
     for line, row, fault in table_rows(path, ('video', 'start', 'end', 'caption')):
         row = {column: cell.strip() for column, cell in row.items() if column}
         if not row.get('video'):
@@ -225,6 +226,9 @@ def table_annotations(
         time = fault or _add_to_video(ann, row) or _interval(row['start'], row['end'])
         if isinstance(time, str) and not fault:
             time = f"line {line}: {time}"
+        before = lines.setdefault(tuple(sorted(row.items())), line)
+        if before != line and row.get('caption') and not isinstance(time, str):
+            time = f"line {line}: the same as line {before}"
         ann['times'].append(time)
         ann['captions'].append(row.get('caption', ''))
         ann['ASR'].append(row.get('speech') or row.get('asr') or '')
@@ -268,7 +272,10 @@ def annotation_files(
         return list(chain.from_iterable(map(annotation_files, path)))
     path = Path(path)
     if not path.exists():
-        raise ValueError(f"{path}: no such file or folder; run shotluck-download first, or name your annotations")
+        raise ValueError(
+            f"{path}: no such file or folder;"
+            " --annotations names a table of your own, shotluck-download gets a public set"
+        )
     found = list(filter(_is_annotation_file, sorted(path.iterdir()))) if path.is_dir() else [path]
     if not found:
         raise ValueError(f"{path}: holds no annotation file (.json, .jsonl, .csv); run shotluck-download first")
