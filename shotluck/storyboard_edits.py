@@ -21,6 +21,7 @@ from .storyboard import CaptionedShot, Storyboard
 from .storyboard_annotations import changed_parts, is_summary_changed, machine_note, words_digest
 from .tables import table_rows
 from .text import plain_cell, read_json
+from .timecodes import cuts, smpte_timecode, timecode_frame, timecode_origin, timecode_rate
 from .video import probe, read_pictures
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-changed
@@ -203,6 +204,33 @@ def to_frame(self: Storyboard):  # A pandas DataFrame
         rows.append(dict(row, changed=', '.join(shot.changed()), approved=shot.approved))
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name='shot'))
 
+# %% ../nbs/52_storyboard_edits.ipynb #52e-csv-timecode
+def _frame_at(timecode, board):
+    "The frame of a board's video that has a timecode; `ValueError` if none can have it"
+    rate = timecode_rate(board.info.fps)
+    first = timecode_origin(board, rate)
+    frame = timecode_frame(timecode, rate)
+    usual = smpte_timecode(frame, rate)
+    if (timecode[:-3], timecode[-2:]) != (usual[:-3], usual[-2:]):  # : and ; mean the same
+        raise ValueError(f"a timecode was expected, as {smpte_timecode(first, rate)}, got {timecode[:40]!r}")
+    if [(cut.begin, cut.end) for cut in cuts(board, rate)] != [(shot.start, shot.end) for shot in board.shots]:
+        raise ValueError('the frame rate of the film varies: move its cuts in the columns of frames')
+    return frame - first
+
+
+def _limits_by_timecode(row, limits, known, board):
+    "The limits of a row of the table, where a person moved one by its timecode alone"
+    rate = timecode_rate(board.info.fps)
+    first = timecode_origin(board, rate)
+    written = cuts(board, rate)[known.i - 1]
+    moved = list(limits)
+    for place, name in enumerate(('start', 'end')):
+        cell = row.get(f'{name} (timecode)', '').strip()
+        is_frame_kept = limits[place] == getattr(known, name)
+        if cell and is_frame_kept and cell != smpte_timecode(first + written[place], rate):
+            moved[place] = _frame_at(cell, board)
+    return moved
+
 # %% ../nbs/52_storyboard_edits.ipynb #52e-csv
 def _table_shots(board, path):
     "The shots of a table, with what the board knows of them"
@@ -219,6 +247,11 @@ def _table_shots(board, path):
                 raise ValueError(f"{path}, row {line}: {name} must be a frame, got {row[name][:40]!r}")
             limits.append(int(row[name]))
         known = by_limits.get(tuple(limits)) or by_number.get(row.get('shot', '').strip())
+        if known:
+            try:
+                limits = _limits_by_timecode(row, limits, known, board)
+            except ValueError as e:
+                raise ValueError(f"{path}, row {line}: {e}") from None
         words = dict(caption=plain_cell(row['caption']).strip(), speech=known.speech if known else '')
         if 'speech' in row:
             words['speech'] = plain_cell(row['speech']).strip()
