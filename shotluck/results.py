@@ -209,9 +209,12 @@ def free_stem(
     self: Results,
     endings: list,  # Of the files that will have the name
     is_free,  # Called with a path, says whether it may be written
+    used: set = frozenset(),  # File names that results of this video have already; a name of theirs goes first
 ) -> str:
     "A name of results, without an ending, under which all of them are free"
-    for stem in [self.name, self.video.name, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
+    usual = [self.name, self.video.name]
+    usual.sort(key=lambda stem: not any(f'{stem}{ending}' in used for ending in endings))
+    for stem in [*usual, *(f'{self.video.name}-{i}' for i in range(2, 10_000))]:
         if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
             stem = f'{stem[:50]}-{hash_ids([stem])}'
         if all(is_free(self.folder / f'{stem}{ending}') for ending in endings):
@@ -229,7 +232,8 @@ def free_names(
     "Paths of the results, one for each format, all of one name and free to be written"
     owners = self.owners(log)
     endings = list(map(ending_of, self.formats))
-    stem = self.free_stem(endings, lambda path: self.is_free(path, owners))
+    used = {unquoted(name) for name, row in owners.items() if row['path'] == self.path}
+    stem = self.free_stem(endings, lambda path: self.is_free(path, owners), used)
     return [self.folder / f'{stem}{ending}' for ending in endings]
 
 # %% ../nbs/52_results.ipynb #52-results-note

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
 
 from .pages import encode_jpeg
-from .storyboard import Storyboard, _line, timecode
+from .storyboard import SIZES, Storyboard, _line, timecode
 from .timecodes import cuts, smpte_timecode, timecode_origin, timecode_rate
 
 # %% ../nbs/52_timelines.ipynb #52t-edl
@@ -264,6 +264,7 @@ def to_sheet(
     shots = self.shots[:: -(-len(self.shots) // most)] if self.shots else []
     columns = max(1, min(columns, len(shots)))
     height = round(width * min(2, max(0.4, self.info.height / self.info.width)))
+    height = min(height, SIZES[0][0])  # stills are no longer, and an upright one would stand in an empty cell
     rows = -(-len(shots) // columns)
     margin, head = 16, 66 if self.note else 44
     size = (columns * (width + margin) + margin, head + rows * (height + 62 + margin) + margin)
