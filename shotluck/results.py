@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from fastcore.basics import patch
 
+from .containers import check_video_file
 from .files import Journal, atomic_write, content_fingerprint, hash_ids, unique_short_names, write_text
 from .video import probe_apart
 
@@ -126,6 +127,8 @@ class Results:
             probe_apart(self.video)
         self.name = name or self.video.stem
         is_folder = self.video.is_dir()  # of frames
+        if not is_folder:
+            check_video_file(self.video)
         self.mark = hash_ids([content_mark(self.video)]) if is_folder else content_fingerprint(self.video)
         self.key = key(self.mark)
         # what an interrupted run has found out
