@@ -46,7 +46,7 @@ def has_persons_summary(
     return board.approved or is_summary_changed(vars(board))
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-info
-BoardInfo = namedtuple('BoardInfo', 'frames fps width height duration timecode', defaults=[''])
+BoardInfo = namedtuple('BoardInfo', 'frames fps width height duration timecode has_audio', defaults=['', False])
 BoardInfo.__doc__ = "What a storyboard knows of its video, as `VideoInfo` does"
 
 _NUMBERS = dict(frames=int, fps=(int, float), width=int, height=int, duration=(int, float))
@@ -107,9 +107,10 @@ def _find_video(path, name, video):
 
 
 def _add_pictures(board, info):
-    "Give the shots of a board their times and stills from its video"
+    "Give the shots of a board their times and stills from its video, which also says whether it has sound"
     if info.frames != board.info.frames:
         raise ValueError(f"{board.video}: has {info.frames} frames, the storyboard is of one with {board.info.frames}")
+    board.info = board.info._replace(has_audio=info.has_audio)
     edges = [*info.times.tolist(), info.duration]
     keys = [shot.key for shot in board.shots]
     pictures = run_supervised(read_pictures, board.video, keys)

@@ -33,7 +33,8 @@ def to_edl(self: Storyboard) -> str:
         begin, end = (smpte_timecode(first + frame, rate) for frame in cut)
         lines.append(f'{shot.i:03}  AX       V     C        {begin} {end} {begin} {end}')
         lines.append(f'* FROM CLIP NAME: {_line(self.name)}')
-        lines.append(f'* COMMENT: {_line(shot.caption)}')
+        if shot.caption.strip():
+            lines.append(f'* COMMENT: {_line(shot.caption)}')
         if self.note and shot is self.shots[0]:
             lines.append(f'* COMMENT: {_line(self.note)}')
     return '\n'.join(lines) + '\n'
@@ -54,11 +55,12 @@ def _xml_text(text):
 
 
 def _add_clip(spine, shot, times):
-    "Write a shot into a storyline; its caption is a note, and a marker where it begins"
+    "Write a shot into a storyline; its caption, if it has one, is a note, and a marker where it begins"
     caption = _xml_text(shot.caption)
     clip = ElementTree.SubElement(spine, 'asset-clip', ref='r2', name=f'Shot {shot.i}', **times)
-    ElementTree.SubElement(clip, 'note').text = caption
-    ElementTree.SubElement(clip, 'marker', start=times['start'], duration=times['duration'], value=caption)
+    if shot.caption.strip():
+        ElementTree.SubElement(clip, 'note').text = caption
+        ElementTree.SubElement(clip, 'marker', start=times['start'], duration=times['duration'], value=caption)
 
 # %% ../nbs/52_timelines.ipynb #52t-xml-to
 @patch
@@ -124,7 +126,8 @@ def to_otio(
             track.append(otio.schema.Gap(source_range=span(0, begin - until)))
         facts = dict(caption=shot.caption, speech=shot.speech, fields=shot.fields, frames=[shot.start, shot.end])
         clip = otio.schema.Clip(f'Shot {shot.i}', media.clone(), span(first + begin, first + end), dict(shotluck=facts))
-        clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
+        if shot.caption.strip():
+            clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
         track.append(clip)
         until = max(until, begin) + end - begin
     facts = dict(summary=self.summary, note=self.note)
