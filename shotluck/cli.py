@@ -299,13 +299,29 @@ def parser_of(
     parser._optionals.title = 'other options (all may be written with - or with _)'
     return parser
 
+# %% ../nbs/91_cli.ipynb #91-cli-unknown_words
+def _unknown_words(
+    words,  # Of the command line, that a parser does not know
+    parser,
+):
+    "What is said of them: what argparse says, and the option that was probably meant"
+    known = [option for option in parser._option_string_actions if option.startswith('--')]
+    said = f"unrecognized arguments: {' '.join(words)}"
+    mistyped = [word.partition('=')[0] for word in words if word.startswith('--')]
+    nearest = [option for word in mistyped for option in get_close_matches(word, known, 1)]
+    return f"{said}; did you mean {' '.join(nearest)}?" if nearest else said
+
 # %% ../nbs/91_cli.ipynb #09-004-run
 def run(
     name: str,  # Of a command
 ):
     "Read the command line as this command's, and run it; `SystemExit` ends it, with an exit code or a line"
     func = function_of(name).__wrapped__  # without what fastcore adds for a command that is a script itself
-    options = vars(parser_of(func, program(), name).parse_args(command_line()))
+    parser = parser_of(func, program(), name)
+    options, unknown = parser.parse_known_args(command_line())
+    if unknown:
+        parser.error(_unknown_words(unknown, parser))
+    options = vars(options)
     for debugging in ('pdb', 'xtra'):
         options.pop(debugging, None)
     return func(**options)

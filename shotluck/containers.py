@@ -169,7 +169,7 @@ def open_video(
             f"{path}: not a video, or in a format that is not read; playlists and lists of other files are not followed"
         ) from None
     except (av.error.FFmpegError, UnicodeError, OSError) as e:
-        reason = e.strerror if isinstance(e, OSError) else e
+        reason = getattr(e, 'strerror', None) or e  # without libav's number, and the name that is said already
         if is_truncated(path):
             reason = f'{reason}; the file ends before what it announces'
         raise VideoError(f"{path}: not a readable video ({reason})") from None

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from fastcore.basics import patch
 
+from .containers import check_video_file
 from .files import Journal, atomic_write, content_fingerprint, hash_ids, unique_short_names, write_text
 from .video import probe_apart
 
@@ -127,6 +128,8 @@ class Results:
             probe_apart(self.video)
         self.name = name or self.video.stem
         is_folder = self.video.is_dir()  # of frames
+        if not is_folder:
+            check_video_file(self.video)
         self.mark = hash_ids([content_mark(self.video)]) if is_folder else content_fingerprint(self.video)
         self.key = key(self.mark)
         # what an interrupted run has found out
@@ -210,9 +213,12 @@ def free_stem(
     self: Results,
     endings: list,  # Of the files that will have the name
     is_free,  # Called with a path, says whether it may be written
+    used: set = frozenset(),  # File names that results of this video have already; a name of theirs goes first
 ) -> str:
     "A name of results, without an ending, under which all of them are free"
-    for stem in chain([self.name, self.video.name], (f'{self.video.name}-{i}' for i in range(2, 10_000))):
+    usual = [self.name, self.video.name]
+    usual.sort(key=lambda stem: not any(f'{stem}{ending}' in used for ending in endings))
+    for stem in chain(usual, (f'{self.video.name}-{i}' for i in range(2, 10_000))):
         if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
             stem = f'{stem[:50]}-{hash_ids([stem])}'
         if all(is_free(self.folder / f'{stem}{ending}') for ending in endings):
@@ -230,7 +236,8 @@ def free_names(
     "Paths of the results, one for each format, all of one name and free to be written"
     owners = self.owners(log)
     endings = list(map(ending_of, self.formats))
-    stem = self.free_stem(endings, lambda path: self.is_free(path, owners))
+    used = {unquoted(name) for name, row in owners.items() if row['path'] == self.path}
+    stem = self.free_stem(endings, lambda path: self.is_free(path, owners), used)
     return [self.folder / f'{stem}{ending}' for ending in endings]
 
 # %% ../nbs/52_results.ipynb #52-results-note

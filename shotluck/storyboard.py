@@ -405,6 +405,7 @@ def to_html(
             title=self.name,
             video_src=src and quote(os.fsencode(src)),
             duration=self.info.duration,
+            origin=getattr(self.info, 'timecode', ''),
             width=self.info.width,
             height=self.info.height,
             shots=[dict(row, thumb=thumb) for row, thumb in zip(shots, thumbs)],

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
 
 from .pages import encode_jpeg
-from .storyboard import Storyboard, _line, timecode
+from .storyboard import SIZES, Storyboard, _line, timecode
 from .timecodes import cuts, smpte_timecode, timecode_origin, timecode_rate
 
 # %% ../nbs/52_timelines.ipynb #52t-edl
@@ -33,7 +33,8 @@ def to_edl(self: Storyboard) -> str:
         begin, end = (smpte_timecode(first + frame, rate) for frame in cut)
         lines.append(f'{shot.i:03}  AX       V     C        {begin} {end} {begin} {end}')
         lines.append(f'* FROM CLIP NAME: {_line(self.name)}')
-        lines.append(f'* COMMENT: {_line(shot.caption)}')
+        if shot.caption.strip():
+            lines.append(f'* COMMENT: {_line(shot.caption)}')
         if self.note and shot is self.shots[0]:
             lines.append(f'* COMMENT: {_line(self.note)}')
     return '\n'.join(lines) + '\n'
@@ -54,11 +55,12 @@ def _xml_text(text):
 
 
 def _add_clip(spine, shot, times):
-    "Write a shot into a storyline; its caption is a note, and a marker where it begins"
+    "Write a shot into a storyline; its caption, if it has one, is a note, and a marker where it begins"
     caption = _xml_text(shot.caption)
     clip = ElementTree.SubElement(spine, 'asset-clip', ref='r2', name=f'Shot {shot.i}', **times)
-    ElementTree.SubElement(clip, 'note').text = caption
-    ElementTree.SubElement(clip, 'marker', start=times['start'], duration=times['duration'], value=caption)
+    if shot.caption.strip():
+        ElementTree.SubElement(clip, 'note').text = caption
+        ElementTree.SubElement(clip, 'marker', start=times['start'], duration=times['duration'], value=caption)
 
 # %% ../nbs/52_timelines.ipynb #52t-xml-to
 @patch
@@ -124,7 +126,8 @@ def to_otio(
             track.append(otio.schema.Gap(source_range=span(0, begin - until)))
         facts = dict(caption=shot.caption, speech=shot.speech, fields=shot.fields, frames=[shot.start, shot.end])
         clip = otio.schema.Clip(f'Shot {shot.i}', media.clone(), span(first + begin, first + end), dict(shotluck=facts))
-        clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
+        if shot.caption.strip():
+            clip.markers.append(otio.schema.Marker(_line(shot.caption), span(first + begin, first + end)))
         track.append(clip)
         until = max(until, begin) + end - begin
     facts = dict(summary=self.summary, note=self.note)
@@ -275,6 +278,7 @@ def to_sheet(
     shots = self.shots[:: -(-len(self.shots) // most)] if self.shots else []
     columns = max(1, min(columns, len(shots)))
     height = round(width * min(2, max(0.4, self.info.height / self.info.width)))
+    height = min(height, SIZES[0][0])  # stills are no longer, and an upright one would stand in an empty cell
     rows = -(-len(shots) // columns)
     margin, head = 16, 66 if self.note else 44
     size = (columns * (width + margin) + margin, head + rows * (height + 62 + margin) + margin)
