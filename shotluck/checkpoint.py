@@ -23,6 +23,7 @@ from .adapters import add_lora, load_base
 from .batches import RecordData
 from .configs import FinetuneCfg
 from .curves import write_metrics
+from .device import quiet_loading
 from .errors import settings_of
 from .files import hash_ids, raise_named, remove_partial_files, write_json
 from .guards import last_checkpoint
@@ -60,7 +61,8 @@ def save_model(
 ) -> None:
     "Write a checkpoint folder; it has a `config.json` only once it is complete"
     with checkpoint_parts(out) as part:
-        model.save_pretrained(part, state_dict=state)
+        with quiet_loading():
+            model.save_pretrained(part, state_dict=state)
         processor.save_pretrained(part)
         for name, content in notes.items():
             write_json(part / f'{name}.json', content)
