@@ -22,6 +22,7 @@ from .errors import settings_of
 from .score import LENGTHS, read_records
 from shotluck.server_settings import (
     ServerSettings,  # noqa: F401 (for `_all_`)
+    Settings,
     check_parts,
     check_side,
     is_address,  # noqa: F401 (for `_all_`)
@@ -146,7 +147,7 @@ def list_recipes() -> str:
     return '\n'.join(f"{name:12}{read_json(_recipe_folder() / f'{name}.json')['about']}" for name in recipe_names())
 
 # %% ../nbs/19_configs.ipynb #05-005
-class FinetuneCfg:
+class FinetuneCfg(Settings):
     "What to train on, what to train, and how; `ValueError` for settings that contradict each other"
 
     def __init__(
@@ -209,6 +210,7 @@ class FinetuneCfg:
         recipe: str = '',  # Named settings to begin with, which what else is on the command line goes before; list: print their names
     ):
         store_attr()
+        self.check_kinds()
         if recipe and recipe not in recipe_names():
             raise ValueError(f"recipe {recipe!r} is not known: use {', '.join(recipe_names())}")
         _check_choices(self)
@@ -337,7 +339,7 @@ BASELINES = dict(
 )
 
 # %% ../nbs/19_configs.ipynb #06-005
-class EvaluateCfg:
+class EvaluateCfg(Settings):
     "What to predict, and with which input taken away; `ValueError` for what cannot be done"
 
     def __init__(
@@ -381,6 +383,7 @@ class EvaluateCfg:
         quiet: bool = False,  # No progress bar
     ):
         store_attr()
+        self.check_kinds()
         if control not in CONTROLS:
             raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
         if prompt not in ('shotluck', 'reference'):
