@@ -32,7 +32,7 @@ FORMATS = ('html', 'json', 'srt', 'vtt', 'md', 'csv', 'txt', 'sheet', 'chapters'
 
 
 class CaptionCfg(Settings):
-    "How to caption a video; `ValueError` for what cannot be done"
+    "How to caption a video; `ValueError` for what cannot be done. `CaptionCfg??` in a notebook shows each setting's meaning"
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class CaptionCfg(Settings):
         quiet: bool = False,  # No progress bar
     ):
         store_attr()
-        self.check_kinds()
+        self.convert()
         self.formats = [f.strip() for f in format.split(',') if f.strip()]
         bad = sorted(set(self.formats) - set(FORMATS))
         if bad or not self.formats:

@@ -148,7 +148,8 @@ def list_recipes() -> str:
 
 # %% ../nbs/19_configs.ipynb #05-005
 class FinetuneCfg(Settings):
-    "What to train on, what to train, and how; `ValueError` for settings that contradict each other"
+    """What to train on, what to train, and how; `ValueError` for settings that contradict each other.
+    `FinetuneCfg??` in a notebook shows each setting's meaning"""
 
     def __init__(
         self,
@@ -210,7 +211,7 @@ class FinetuneCfg(Settings):
         recipe: str = '',  # Named settings to begin with, which what else is on the command line goes before; list: print their names
     ):
         store_attr()
-        self.check_kinds()
+        self.convert()
         if recipe and recipe not in recipe_names():
             raise ValueError(f"recipe {recipe!r} is not known: use {', '.join(recipe_names())}")
         _check_choices(self)
@@ -340,7 +341,8 @@ BASELINES = dict(
 
 # %% ../nbs/19_configs.ipynb #06-005
 class EvaluateCfg(Settings):
-    "What to predict, and with which input taken away; `ValueError` for what cannot be done"
+    """What to predict, and with which input taken away; `ValueError` for what cannot be done.
+    `EvaluateCfg??` in a notebook shows each setting's meaning"""
 
     def __init__(
         self,
@@ -383,7 +385,7 @@ class EvaluateCfg(Settings):
         quiet: bool = False,  # No progress bar
     ):
         store_attr()
-        self.check_kinds()
+        self.convert()
         if control not in CONTROLS:
             raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
         if prompt not in ('shotluck', 'reference'):

@@ -16,23 +16,27 @@ from .tables import parse_shard
 
 # %% ../nbs/18_server_settings.ipynb #18s-kinds
 _KINDS = {
-    str: ((str, os.PathLike), 'text'),
-    int: (Integral, 'a whole number'),
-    float: (Real, 'a number'),
-    bool: (Integral, 'True or False'),
+    str: ((str, os.PathLike), os.fspath, 'text'),
+    int: (Integral, int, 'a whole number'),
+    float: (Real, float, 'a number'),
+    bool: (Integral, bool, 'True or False'),
 }
 
 
 class Settings:
     "Settings of a stage, which know what each must be, and show those that are not as usual"
 
-    def check_kinds(self) -> None:
-        "Raise `ValueError` for a setting that is no text, number or yes or no where its parameter is one"
+    def convert(self) -> None:
+        "Make paths text and numbers Python's own, which JSON takes; `ValueError` for a value of another kind"
         for name, parameter in signature(type(self)).parameters.items():
             value = getattr(self, name)
-            kinds, words = _KINDS[parameter.annotation]
-            if not isinstance(value, kinds) and (value is not None or parameter.default is not None):
+            if value is None and parameter.default is None:
+                continue
+            kinds, convert, words = _KINDS[parameter.annotation]
+            if not isinstance(value, kinds):
                 raise ValueError(f"{name} must be {words}, as in {name}={parameter.default!r}, got {value!r}")
+            if type(value) not in (str, int, float, bool):
+                setattr(self, name, convert(value))
 
     def __repr__(self):
         changed = []
