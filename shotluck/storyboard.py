@@ -76,9 +76,9 @@ def display_name(
 
 # %% ../nbs/52_storyboard.ipynb #07a-008
 class Storyboard:
-    """The captioned shots of a video; shows itself in Jupyter. `shots` are `CaptionedShot`s with frames `start` to `end`
-    (excluded), seconds `t0` to `t1`, `caption` and `speech`, which can be changed, as can `summary`; `save` and `load`
-    keep that, `to_frame` is a table, and `to_html`, `to_srt` and their like give every format as text"""
+    """The captioned shots of a video; shows itself in Jupyter. `shots` are `CaptionedShot`s: frames `start` to `end`
+    (excluded), seconds `t0` to `t1`, `caption`, `speech`. Words of the shots and `summary` can be changed; `save` and
+    `load` keep that. `to_frame` gives a table, and `to_html`, `to_srt` and their like give every format as text"""
 
     def __init__(
         self,
