@@ -23,8 +23,8 @@ from .video import PICTURES_CODEC, VideoInfo
 from .video_speech import VideoSpeech
 
 # %% ../nbs/53_board_parts.ipynb #53cd-how_made
-def _without_folder(name):  # A file or folder by its name: a page that is sent should not tell where things lie
-    return display_name(os.path.abspath(name)) if os.path.exists(name) else name
+def _without_folder(text):  # A file or folder by its last part: a page that is sent should not tell where things lie
+    return display_name(os.path.abspath(text)) if os.path.exists(text) else text
 
 
 def how_made(
@@ -33,7 +33,7 @@ def how_made(
     shots_from: str,  # Detector, table of shots, or given
     said: VideoSpeech,  # In each shot
     inside: list,  # Soft transitions that another detector found inside shots
-) -> dict:  # name -> what is not empty
+) -> dict:  # setting -> its value, if that is not empty
     "The meta data of a storyboard: what made it, and with which settings"
     joined = shots_from != 'given' and not shots_from.endswith('.csv')
     meta = dict(
@@ -70,13 +70,13 @@ def film_faults(
 # %% ../nbs/53_board_parts.ipynb #53cd-read_shot
 def read_shot(
     text: str,  # What was answered to a shot
-    names: tuple,  # Of the fields that were asked for
+    field_names: tuple,  # Of the fields that were asked for
 ) -> tuple:  # (caption, {name: text}); no fields if none were asked for, or if the answer is not in their form
     "The caption of a shot, and its fields"
-    if not names:
+    if not field_names:
         return text, {}
     try:
-        fields = read_answer(text, names)
+        fields = read_answer(text, field_names)
     except ValueError:
         return text, {}
     return fields.pop('caption'), fields
@@ -88,14 +88,14 @@ def captioned_shots(
     speech: list,  # What is said in each shot
     keys: KeyFrames,  # From which the stills are chosen
     texts: dict,  # id -> answer
-    names: tuple,  # Of the fields that were asked for
+    field_names: tuple,  # Of the fields that were asked for
 ) -> list:  # of `CaptionedShot`
     "The shots of a storyboard, with captions and stills"
     captioned = []
     best = keys.best
     for i, ((start, end), (t0, t1), said) in enumerate(zip(shots, times, speech), 1):
         key = best[i - 1]
-        caption, fields = read_shot(texts.get(f'v/caption/{i}', ''), names)
+        caption, fields = read_shot(texts.get(f'v/caption/{i}', ''), field_names)
         captioned.append(CaptionedShot(i, start, end, t0, t1, said, caption, key.jpeg, key.frame, fields))
     return captioned
 

@@ -12,7 +12,7 @@ from inspect import signature
 from fastcore.basics import store_attr
 
 from .asking import Asking, field_names, language_code, language_name
-from .server_settings import ServerSettings, check_parts, check_side, server_settings
+from .server_settings import ServerSettings, Settings, check_parts, check_side, server_settings
 
 # %% ../nbs/19_caption_settings.ipynb #19-_asking
 def _asking(cfg):  # `Asking` of a `CaptionCfg`; `ValueError` for what cannot be asked
@@ -31,8 +31,8 @@ def _asking(cfg):  # `Asking` of a `CaptionCfg`; `ValueError` for what cannot be
 FORMATS = ('html', 'json', 'srt', 'vtt', 'md', 'csv', 'txt', 'sheet', 'chapters', 'ffmetadata', 'edl', 'fcpxml', 'otio')
 
 
-class CaptionCfg:
-    "How to caption a video; `ValueError` for what cannot be done"
+class CaptionCfg(Settings):
+    "How to caption a video; `ValueError` for what cannot be done. `CaptionCfg??` in a notebook shows each setting's meaning"
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class CaptionCfg:
         quiet: bool = False,  # No progress bar
     ):
         store_attr()
+        self.convert()
         self.formats = [f.strip() for f in format.split(',') if f.strip()]
         bad = sorted(set(self.formats) - set(FORMATS))
         if bad or not self.formats:

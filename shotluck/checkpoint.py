@@ -60,8 +60,9 @@ def save_model(
     **notes,  # JSON files to put beside, by name
 ) -> None:
     "Write a checkpoint folder; it has a `config.json` only once it is complete"
-    with checkpoint_parts(out) as part, quiet_loading():
-        model.save_pretrained(part, state_dict=state)
+    with checkpoint_parts(out) as part:
+        with quiet_loading():
+            model.save_pretrained(part, state_dict=state)
         processor.save_pretrained(part)
         for name, content in notes.items():
             write_json(part / f'{name}.json', content)

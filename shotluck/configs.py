@@ -22,6 +22,7 @@ from .errors import settings_of
 from .score import LENGTHS, read_records
 from shotluck.server_settings import (
     ServerSettings,  # noqa: F401 (for `_all_`)
+    Settings,
     check_parts,
     check_side,
     is_address,  # noqa: F401 (for `_all_`)
@@ -146,8 +147,9 @@ def list_recipes() -> str:
     return '\n'.join(f"{name:12}{read_json(_recipe_folder() / f'{name}.json')['about']}" for name in recipe_names())
 
 # %% ../nbs/19_configs.ipynb #05-005
-class FinetuneCfg:
-    "What to train on, what to train, and how; `ValueError` for settings that contradict each other"
+class FinetuneCfg(Settings):
+    """What to train on, what to train, and how; `ValueError` for settings that contradict each other.
+    `FinetuneCfg??` in a notebook shows each setting's meaning"""
 
     def __init__(
         self,
@@ -209,6 +211,7 @@ class FinetuneCfg:
         recipe: str = '',  # Named settings to begin with, which what else is on the command line goes before; list: print their names
     ):
         store_attr()
+        self.convert()
         if recipe and recipe not in recipe_names():
             raise ValueError(f"recipe {recipe!r} is not known: use {', '.join(recipe_names())}")
         _check_choices(self)
@@ -337,8 +340,9 @@ BASELINES = dict(
 )
 
 # %% ../nbs/19_configs.ipynb #06-005
-class EvaluateCfg:
-    "What to predict, and with which input taken away; `ValueError` for what cannot be done"
+class EvaluateCfg(Settings):
+    """What to predict, and with which input taken away; `ValueError` for what cannot be done.
+    `EvaluateCfg??` in a notebook shows each setting's meaning"""
 
     def __init__(
         self,
@@ -381,6 +385,7 @@ class EvaluateCfg:
         quiet: bool = False,  # No progress bar
     ):
         store_attr()
+        self.convert()
         if control not in CONTROLS:
             raise ValueError(f"control {control!r} is not known: use one of {', '.join(CONTROLS)}")
         if prompt not in ('shotluck', 'reference'):

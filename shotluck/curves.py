@@ -37,6 +37,10 @@ def plot_loss(
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogFormatter
 
+    class PlainNumbers(LogFormatter):  # 6 and 0.2, instead of 6 × 10⁰ and 2 × 10⁻¹
+        def __call__(self, value, place=None):
+            return f'{value:g}' if super().__call__(value, place) else ''
+
     fig = Figure(figsize=(6, 3))
     ax = fig.subplots()
     points = history.dropna(subset='loss')
@@ -44,8 +48,8 @@ def plot_loss(
     ax.plot(points.step, points.loss.rolling(20, 1).mean(), lw=1.4, c='C0', label='mean of the last 20')
     ax.legend(fontsize=8)
     ax.set(xlabel='step', ylabel='loss per answer token', yscale='log')
-    ax.yaxis.set_major_formatter(LogFormatter())
-    ax.yaxis.set_minor_formatter(LogFormatter())
+    ax.yaxis.set_major_formatter(PlainNumbers())
+    ax.yaxis.set_minor_formatter(PlainNumbers(minor_thresholds=(1, 0.4)))  # which leave out what would be crowded
     ax.grid(alpha=0.3, which='both')
     fig.tight_layout()
     with atomic_write(path) as part:

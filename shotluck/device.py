@@ -71,7 +71,7 @@ _loading = threading.Lock()
 
 @contextmanager
 def quiet_loading():
-    "Hide the progress bar of transformers while weights are loaded or saved, unless a terminal shows it; one at a time"
+    "Hide the bars of transformers while a model is loaded or saved, unless a terminal shows it; one load at a time"
     bars = transformers.utils.logging
     with _loading:
         shown = bars.is_progress_bar_enabled()

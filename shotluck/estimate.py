@@ -196,6 +196,7 @@ def assumptions(
         "records have as many frames as fit, and those that do not fit even with one frame a shot are left out.",
         "Memory is that of the longest record in every place of the batch, "
         "or of loading the whole model in float32 if that is more" + copies,
+        f"It fits if that is less than 90% of the {GPUS[gpu].memory} GB of one {gpu}; this machine is not looked at.",
     ]
     if keeps_features(cfg):
         lines.append(

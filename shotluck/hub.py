@@ -59,7 +59,7 @@ def _snapshot(name, revision, patterns):
         raise ValueError(f"{name!r} is no name of a repository: wanted owner/name, or owner/name@revision") from None
     except (HTTPError, OSError, ValueError) as e:
         pinned = f'{name}@{revision}' if revision else name
-        raise ValueError(f"{pinned}: not to be had from the hub: {hub_reason(e)}") from e
+        raise ValueError(f"{pinned}: not to be had from the hub: {hub_reason(e)}") from None
 
 # %% ../nbs/20_hub.ipynb #00c-005
 def download_checkpoint(

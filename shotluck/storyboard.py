@@ -64,6 +64,9 @@ class CaptionedShot:
         store_attr()
         self.fields = fields or {}
 
+    def __repr__(self):
+        return f'shot {self.i}, {timecode(self.t0, full=False)} to {timecode(self.t1, full=False)}: {self.caption}'
+
 # %% ../nbs/52_storyboard.ipynb #07a-008-display_name
 def display_name(
     path: str | Path,  # A file; its name may hold any bytes
@@ -73,7 +76,9 @@ def display_name(
 
 # %% ../nbs/52_storyboard.ipynb #07a-008
 class Storyboard:
-    "The captioned shots of a video; writes itself as html, json, srt, vtt, md and csv, and shows itself in Jupyter"
+    """The captioned shots of a video; shows itself in Jupyter. `shots` are `CaptionedShot`s: frames `start` to `end`
+    (excluded), seconds `t0` to `t1`, `caption`, `speech`. Words of the shots and `summary` can be changed; `save` and
+    `load` keep that. `to_frame` gives a table, and `to_html`, `to_srt` and their like give every format as text"""
 
     def __init__(
         self,
@@ -89,10 +94,12 @@ class Storyboard:
     ):
         self.video = Path(video)
         self.name = display_name(video)
-        self.machine = None  # digest of the summary as a program wrote it; None: the one that is here
+        self.machine = dict(summary=words_digest(summary))  # of the summary as a program wrote it
         self.approved = False  # did a person say that the summary is right?
         self.spoken = spoken or {}
         store_attr('shots,summary,info,meta,note,parts,sentences')
+        for shot in shots:  # what changes from now on is a person's
+            shot.machine = machine_note(vars(shot)) if shot.machine is None else shot.machine
 
     @property
     def field_names(self) -> list:
@@ -140,7 +147,7 @@ def _shot_json(shot, has_fields):
     row = _fields(shot, _SHOT_KEYS)
     if has_fields:
         row['fields'] = shot.fields
-    row['machine'] = machine_note(row) if shot.machine is None else shot.machine
+    row['machine'] = machine_note(row) if shot.machine is None else shot.machine  # None: added since
     return dict(row, approved=True) if shot.approved else row
 
 

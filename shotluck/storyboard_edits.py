@@ -202,7 +202,8 @@ def load(
     given = board.get('parts')
     parts = list(filter(None, map(_read_part, given if isinstance(given, list) else [])))
     made = cls(found or Path(path).absolute().parent / (name or 'video'), shots, summary, info, meta, note, parts)
-    made.machine = board['machine'] if isinstance(board.get('machine'), dict) else None
+    if isinstance(board.get('machine'), dict):
+        made.machine = board['machine']
     made.approved = board.get('approved') is True
     made.spoken = _read_spoken(board.get('spoken'))
     if found and pictures:
@@ -220,13 +221,16 @@ def save(
     self: Storyboard,
     path: str | Path,  # JSON file
 ) -> None:
-    "Write the storyboard's JSON, whole or not at all; `load` reads it, and whose words are whose stays known"
+    "Write the storyboard's JSON, whole or not at all; `load` reads it. `ValueError` for a name that is no JSON's"
+    if Path(path).suffix.lower() != '.json':
+        raise ValueError(f"{path}: save writes JSON, as in film.json; to_srt() and its like give the other formats")
     write_text(path, self.to_json())
 
 
 @patch
 def to_frame(self: Storyboard):  # A pandas DataFrame
-    "A row for each shot, with what a person changed of it"
+    """A row for each shot, by its number from 1: its first frame `start` and the frame after its last `end`, the same
+    as seconds `t0` and `t1`, its words, what of it a person `changed`, and whether a person `approved` it"""
     import pandas as pd
 
     rows = []
