@@ -9,6 +9,7 @@ __all__ = ['ALONE', 'cached', 'video_questions', 'FilmPlan', 'plan_film', 'plan_
 
 # %% ../nbs/53_caption.ipynb #53-caption-imports
 import os
+import re
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from .rewriting import corrections_before, own_limits, rewrite_results, take_ove
 from .sentences_corrected import read_sentences
 from .shots import Shot, named_detector
 from .speech import load_subtitles
-from .split import TRUNCATED, VIDEO_ENDINGS, folder_videos, is_library, warn_unknown_videos
+from .split import TRUNCATED, folder_videos, is_library, warn_unknown_videos
 from .stills import KeyFrames, iter_candidates
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import Storyboard, display_name
@@ -136,7 +137,7 @@ class CaptionRun(NamedTuple):
     "What a film has to do with the run that it is captioned in"
 
     done: Journal = None  # What is found out, also by an earlier run that was interrupted; None: nothing is kept
-    name: str = None  # Label on the progress bar; None: the file's name
+    label: str = None  # Name of the film on the progress bar; None: the file's name
     bars: object = None  # Makes a progress bar, as `tqdm` does; None: that
     ahead: FilmsAhead = None  # That may have begun to look for the shots, and to decode; None: it is done now
 
@@ -168,6 +169,23 @@ def _told(path, captioner, plan, cfg, done, ahead, bar):  # id -> text; other fi
     )
 
 
+def _check_given(path, cfg, shots, speech):  # One line for what is easily mistaken for something else
+    if re.search(r'(^|/)https?:/', str(path)):
+        raise ValueError(f'{path}: an address, not a file: download the video first')
+    if not hasattr(cfg, 'asking'):
+        raise ValueError(f"cfg must be settings such as CaptionCfg(speech='none'), got {str(cfg)[:60]!r}")
+    for name, given in (('shots', shots), ('speech', speech)):
+        if isinstance(given, str):
+            what = f'{name} must be a list with an entry for each shot'
+            raise ValueError(f'{what}, got {given[:60]!r}; CaptionCfg({name}=…) says where to find it')
+
+
+def _given_speech(speech, n_shots):
+    if speech is not None and len(speech) != n_shots:
+        raise ValueError(f'speech has {len(speech)} texts for {n_shots} shots: one for each was expected')
+    return VideoSpeech(speech, 'given')
+
+
 def caption_video(
     path,  # A video file
     captioner='',  # A `Captioner`, or what `load_captioner` takes; '': as `cfg.model` says
@@ -178,15 +196,19 @@ def caption_video(
     transcriber=None,  # Hears speech instead of faster-whisper, as `transcribe` takes it
     run: CaptionRun = ALONE,  # Journal, progress, and what was prepared
 ) -> Storyboard:
-    "Caption a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector"
+    """Caption a video shot by shot, and sum it up; decodes it twice, or once if the shots need no detector.
+
+    `ValueError` in one line if the video cannot be read, no such model is to be had, or `speech` is not a list with a
+    text for each shot. Where a captioner is given, `model`, `device` and `dtype` of the settings have no effect."""
     cfg = cfg or CaptionCfg()
+    _check_given(path, cfg, shots, speech)
     if not isinstance(captioner, Captioner):
         captioner, why_none = captioner_for(captioner or cfg.model, cfg)
         note = note or why_none
     path = Path(path).absolute()
     info = probe_apart(path)
     before = path.stat()
-    label = run.name or display_name(path)
+    label = run.label or display_name(path)
     bar = partial(run.bars or tqdm, disable=cfg.quiet, leave=False, dynamic_ncols=True)
 
     shots_from = 'given' if shots else named_detector(cfg.shots)
@@ -198,7 +220,7 @@ def caption_video(
     ahead.shots.drop(path)
     plan = _known_plan(ahead, path, [Shot(*shot) for shot in found['shots']])
 
-    said = VideoSpeech(speech, 'given')
+    said = _given_speech(speech, len(found['shots']))
     if speech is None:
         times = _shot_times(info, found['shots'])
         with bar(total=round(info.duration), desc=f'{label}: speech', unit=' seconds') as b:
@@ -249,7 +271,7 @@ def videos_in(
             warn_unknown_videos(path)
             videos = [video for video in folder_videos(path) if video.is_file()]
             if not videos:
-                raise ValueError(f"{path}: no video in this folder; looked for {' '.join(sorted(VIDEO_ENDINGS))}")
+                raise ValueError(f'{path}: no video in this folder (.mp4, .mov, .mkv, .webm, .avi … are looked for)')
         for video in videos:
             found.setdefault(video.resolve(), video)
     return list(found.values())
@@ -338,10 +360,10 @@ def _once(func):  # `func` without arguments, called at its first use; what goes
     return call
 
 
-def _announced(captioner, why_none, asking):  # What `captioner_for` gives, after what a user should know of it was said
-    if why_none:
+def _announced(captioner, why_none, cfg):  # What `captioner_for` gives, after what a user should know of it was said
+    if why_none and cfg.model != 'none':
         tqdm.write(why_none)
-    if is_nano(captioner) and asking != Asking(max_tokens=asking.max_tokens):
+    if is_nano(captioner) and cfg.asking != Asking(max_tokens=cfg.asking.max_tokens):
         tqdm.write(NANO_ASKED)
     if captioner.warning:
         tqdm.write(captioner.warning)
@@ -392,7 +414,7 @@ def caption_files(
         return _caption_on_cluster(paths, out, cfg)
     corrected = [Path(path) for path in paths if Path(path).suffix.lower() in ('.json', '.csv')]
     paths = [path for path in paths if Path(path) not in corrected]
-    load = _once(lambda: _announced(*captioner_for(cfg.model, cfg), cfg.asking))
+    load = _once(lambda: _announced(*captioner_for(cfg.model, cfg), cfg))
     made = _once(lambda: model_key(cfg.model, cfg.server, cfg.side))
     videos = videos_in(paths)
     names = result_names(videos, out)
@@ -423,7 +445,7 @@ def caption_files(
             label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None
             ahead.begin(video.absolute(), [following.absolute() for _, following in left[k + 1 :]])
             with _noting_failure(video, failed):
-                run = CaptionRun(name=label, ahead=ahead)
+                run = CaptionRun(label=label, ahead=ahead)
                 written[video], _ = caption_file(video, out or video.parent, load, cfg, names[video], made, run)
     there = []
     for video in (*corrected, *videos):

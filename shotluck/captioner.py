@@ -70,6 +70,9 @@ class Captioner:
     )
     warning = ''  # What must be said before the first frame is looked at, such as that frames leave this machine
 
+    def __repr__(self):
+        return f"{type(self).__name__}({getattr(self, 'name', '')!r})"
+
     def key(self) -> list:
         "Strings that name all that an answer depends on: weights, settings, versions of libraries"
         raise NotImplementedError
