@@ -246,13 +246,19 @@ def overlap_table() -> str:
         evaluate='`shotluck-evaluate`',
         evaluate_server='`shotluck-evaluate`, a server answers',
         finetune='`shotluck-finetune`, its tower',
+        finetune_pixels='`shotluck-finetune`, decoding at every step',
     )
     rows = []
     for name, what in names.items():
         row = bench[name]
         waits = f"{row['waits']:.1%} ({row['rounds'][0]:.1%} to {row['rounds'][-1]:.1%})"
-        rows.append(f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {waits} |")
-    head = '| stage | decoding alone, s | model alone, s | together, s | model waits |\n|---|---|---|---|---|\n'
+        rows.append(
+            f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {waits} | {row['begins']} |"
+        )
+    head = (
+        '| stage | decoding alone, s | model alone, s | together, s | model waits | before it begins, s |'
+        '\n|---|---|---|---|---|---|\n'
+    )
     cpu = f"{bench['caption_cpu']} CPU s without a model against {bench['scenedetect_cpu']} of PySceneDetect's own command"
     return head + '\n'.join(rows) + f"\n\nThe films take {cpu}: {bench['ratio']} ×."
 
@@ -293,6 +299,16 @@ def families_table() -> str:
         '| family | operations in its tower | training | frames decoded before | answers | frames decoded before | same texts |'
         '\n|---|---|---|---|---|---|---|\n'
     )
+    return head + '\n'.join(rows)
+
+
+def nano_before_table() -> str:
+    "`nano` through a captioner, and before there was one"
+    rows = []
+    for name, row in read_bench('nano_before')['rows'].items():
+        same = {True: 'yes', False: 'no', None: ''}[row.get('same_words')]
+        rows.append(f"| `shotluck-{name}` | {row['before']} | {row['now']} | {row['ratio']} × | {same} |")
+    head = '| stage | before, s | now, s | as fast | the same words |\n|---|---|---|---|---|\n'
     return head + '\n'.join(rows)
 
 
@@ -437,6 +453,7 @@ TABLES = dict(
     overlap_table=overlap_table,
     corpus_table=corpus_table,
     families_table=families_table,
+    nano_before_table=nano_before_table,
     describe_table=describe_table,
     killed_table=killed_table,
     fuzz_table=fuzz_table,
