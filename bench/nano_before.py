@@ -68,7 +68,7 @@ def main():
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     with tempfile.TemporaryDirectory() as folder:
         tmp = Path(folder)
-        make_data(tmp / 'data', 64, 16, seconds=6, words=20, shots=2)
+        make_data(tmp / 'data', 800, 100, seconds=6, words=20, shots=2)
         records = tmp / 'data' / 'records'
         (records / 'test.jsonl').write_bytes((records / 'train.jsonl').read_bytes())
         film = root / 'shotluck' / 'data' / 'film' / 'sintel_trailer_360p.mp4'

@@ -252,9 +252,7 @@ def overlap_table() -> str:
     for name, what in names.items():
         row = bench[name]
         waits = f"{row['waits']:.1%} ({row['rounds'][0]:.1%} to {row['rounds'][-1]:.1%})"
-        rows.append(
-            f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {waits} | {row['begins']} |"
-        )
+        rows.append(f"| {what} | {row['decode']} | {row['model']} | {row['together']} | {waits} | {row['begins']} |")
     head = (
         '| stage | decoding alone, s | model alone, s | together, s | model waits | before it begins, s |'
         '\n|---|---|---|---|---|---|\n'

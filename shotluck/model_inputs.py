@@ -162,13 +162,19 @@ def batch_windows(
     most: int = 10**9,  # Frames that a window may hold
     whole: bool = False,  # Make one batch of all records of a task in a window?
 ) -> list:  # Windows: each a list of batches
-    "Batches of one task and of like length, made within stretches of the list"
+    """Batches of one task and of like length, made within stretches of the list in which a video's records are together
+
+    The first windows are small, so that the model begins soon; the others hold 16 batches."""
+    first = {}  # video -> place of its first record
+    for place, item in enumerate(items):
+        first.setdefault(item.video, place)
     windows = [[]]
     n_frames = 0  # in the last window
-    for item in items:
+    for item in sorted(items, key=lambda item: first[item.video]):
         more = sum(len(shot.frames) for shot in item.shots)
         window = windows[-1]
-        if len(window) == 16 * batch or (window and n_frames + more > most):
+        size = batch * min(16, 4 ** (len(windows) - 1 + whole))
+        if len(window) == size or (window and n_frames + more > most):
             windows.append([])
             n_frames = 0
         windows[-1].append(item)

@@ -13,7 +13,6 @@ import torch.distributed as dist
 
 from .captioner import Answer, Captioner
 from .configs import EvaluateCfg
-from .decoding import growing_parts
 from .feature_bank import FrameBank
 from .features import DiskBank
 from .files import Journal
@@ -177,23 +176,11 @@ class _Work(NamedTuple):  # What `_answer_windows` works with
 WINDOWS_AHEAD = 4  # Whose frames are decoded while the model answers, if there is memory for them
 
 
-def _growing(window, first, batched):  # A window as several, small ones first: the model begins as soon as it can
-    if not batched:  # one batch for each task, whose answers do not depend on each other
-        head = [batch[:first] for batch in window[:1]]
-        rest = [batch for batch in (window[0][first:], *window[1:]) if batch] if window else []
-        return [part for part in (head, rest) if part]
-    return growing_parts(window, 1)
-
-
 def _answer_windows(work, windows, bar, forget):  # `forget`: keep the features of one window at a time
     todo = []
     for window in windows:
         todo.append([batch for batch in window if any(item.plan.id not in work.answers for item in batch)])
     bar.update(sum(map(len, windows)) - sum(map(len, todo)))
-    if todo:
-        begun_first = _growing(todo[0], 4 * work.cfg.batch, work.captioner.batched)
-        bar.total += sum(map(len, begun_first)) - len(todo[0])
-        todo[:1] = begun_first
     shots = [shots_per_video(window) for window in todo]
 
     hung = {}  # video -> error of those that took too long: they are not tried again
