@@ -50,15 +50,15 @@ THREADS = 1
 SHARE = 0.4  # of the training's operations are the tower's
 
 
-def enlarge(config, depth):
+def enlarge(config, depth, text_layers):
     "The same architecture, wider: eight heads in the language model, a tower of `depth` layers"
     text = config.get_text_config()
     layers = getattr(text, 'layer_types', None)
     text.hidden_size, text.intermediate_size = 128, 352
     text.num_attention_heads, text.num_key_value_heads = 8, 4
-    text.num_hidden_layers = 4
+    text.num_hidden_layers = text_layers
     if layers:
-        text.layer_types = list(layers) * 2
+        text.layer_types = list(layers) * (text_layers // len(layers))
     vision = config.vision_config
     vision.hidden_size, vision.intermediate_size = 128, 512
     for name in ('num_attention_heads', 'num_heads', 'num_key_value_heads'):
@@ -72,12 +72,12 @@ def enlarge(config, depth):
     return config
 
 
-def make_model(family, folder, depth):
+def make_model(family, folder, depth, text_layers=4):
     "A checkpoint of the family with `depth` layers in its tower"
     with quiet_loading():
         torch.manual_seed(0)
         small, processor = FAMILIES[family]()
-        model = type(small)(enlarge(small.config, depth))
+        model = type(small)(enlarge(small.config, depth, text_layers))
         for weight in model.parameters():
             if weight.ndim > 1:
                 torch.nn.init.normal_(weight, std=0.05)
@@ -109,10 +109,14 @@ def proportioned(family, tmp, data):
         tower[depth], language = shares(make_model(family, tmp / f'{family}-{depth}', depth), data)
     layer = (tower[6] - tower[3]) / 3
     wanted = language * SHARE / (1 - SHARE)
-    depth = int(np.clip(round(3 + (wanted - tower[3]) / layer), 3, 40))
-    folder = make_model(family, tmp / family, depth)
-    own, language = shares(folder, data)
-    return folder, dict(tower_layers=depth, tower_share=round(own / (own + language), 3))
+    depth = int(np.clip(round(3 + (wanted - tower[3]) / layer), 1, 60))
+    for text_layers in (4, 8, 16):  # more where even the smallest tower is too large beside four
+        folder = make_model(family, tmp / f'{family}-of-{text_layers}', depth, text_layers)
+        own, language = shares(folder, data)
+        share = own / (own + language)
+        if share < SHARE + 0.05:
+            break
+    return folder, dict(tower_layers=depth, text_layers=text_layers, tower_share=round(share, 3))
 
 
 class StockInputs:
