@@ -1,7 +1,7 @@
 """Is `nano` as fast through `Captioner` as it was before there was one, and does it say the same?
 
     git worktree add ../before a6af8ff    # the last commit without it
-    python bench/nano_before.py ../before [rounds]
+    python bench/nano_before.py ../before [rounds] [stage …]
 
 Each stage runs in a process of its own, in turns, on the same records and film, with one thread. What is timed is the
 stage itself, without importing. `ratio` is how many times as fast it is now; the median of the rounds, each of both sides.
@@ -20,6 +20,7 @@ from machine import machine, root
 from tqdm import tqdm
 
 from shotluck.files import write_json
+from shotluck.text import read_json
 
 STAGE = """
 import contextlib, io, sys, time
@@ -55,8 +56,8 @@ def seconds(checkout: Path, stage: list) -> float:
 def said(stage: str, out: Path):
     "What a stage wrote, without times and paths"
     if stage == 'caption':
-        [board] = [json.loads(path.read_text()) for path in out.glob('*.json')]
-        return [shot['caption'] for shot in board['shots']], board['summary']
+        boards = [json.loads(path.read_text()) for path in sorted(out.glob('*.json'))]
+        return [([shot['caption'] for shot in board['shots']], board['summary']) for board in boards]
     if stage == 'evaluate':
         lines = (out / 'predictions.jsonl').read_text().splitlines()
         return sorted((row['id'], row.get('text', row.get('prediction'))) for row in map(json.loads, lines))
@@ -71,15 +72,32 @@ def main():
         make_data(tmp / 'data', 800, 100, seconds=6, words=20, shots=2)
         records = tmp / 'data' / 'records'
         (records / 'test.jsonl').write_bytes((records / 'train.jsonl').read_bytes())
-        film = root / 'shotluck' / 'data' / 'film' / 'sintel_trailer_360p.mp4'
+        films = tmp / 'films'  # three
+        films.mkdir()
+        for film in (root / 'shotluck' / 'data' / 'film').glob('*.mp4'):
+            (films / film.name).write_bytes(film.read_bytes())
         data = ['--model', 'nano', '--data', tmp / 'data', '--quiet']
         stages = dict(
             evaluate=['evaluate', *data],
-            caption=['caption', film, '--model', 'nano', '--shots', 'every:2s', '--format', 'json', '--speech', 'none'],
+            caption=[
+                'caption',
+                films,
+                '--model',
+                'nano',
+                '--shots',
+                'every:2s',
+                '--format',
+                'json',
+                '--speech',
+                'none',
+            ],
             finetune=['finetune', *data, '--epochs', '2', '--batch', '8', '--drop_speech', '0', '--cache', 'memory'],
         )
-        rows = {}
+        path = root / 'bench' / 'nano_before.json'
+        rows = read_json(path, missing={}).get('rows', {})
         for name, stage in stages.items():
+            if sys.argv[3:] and name not in sys.argv[3:]:
+                continue
             took = {before: [], root: []}
             same = []
             for k in tqdm(range(rounds), name):
@@ -94,12 +112,13 @@ def main():
                 before=round(median(took[before]), 2),
                 now=round(median(took[root]), 2),
                 ratio=round(median(ratios), 3),
+                rounds=rounds,
                 ratios=[round(ratio, 3) for ratio in sorted(ratios)],
             )
             if name != 'finetune':
                 rows[name]['same_words'] = all(same)
             print(name, rows[name], flush=True)
-    write_json(root / 'bench' / 'nano_before.json', dict(**machine(), before='a6af8ff', rounds=rounds, rows=rows))
+    write_json(path, dict(**machine(), before='a6af8ff', rows=rows))
 
 
 if __name__ == '__main__':
