@@ -344,6 +344,7 @@ def write_index(
         peak_gb=results['peak_gb'],
         film=results['film'],
         shots=results['shots'],
+        videos=results.get('videos'),
         detector="PySceneDetect's adaptive detector",
         pages=pages,
     )
@@ -360,6 +361,12 @@ def _find_shots(data, workers, quiet):  # Write the annotated shots; how well a 
     return compare_table(annotations, videos, names, workers, quiet=quiet)
 
 # %% ../nbs/90_demo.ipynb #90-_finetune
+def _video_counts(data):  # Generated videos and films in training, and generated videos in the test
+    train, test = ({r['video'] for r in read_jsonl(data / 'records' / f'{name}.jsonl')} for name in ('train', 'test'))
+    shapes = {video for video in train if video.startswith('shapes_')}
+    return dict(shapes=len(shapes), films=len(train - shapes), test=len(test))
+
+
 def _finetune(data, out, settings, seed, quiet):  # Write the fine-tuned model
     from shotluck.configs import FinetuneCfg
     from shotluck.finetune import finetune
@@ -406,6 +413,7 @@ def demo(
             captioner.name = 'nano, fine-tuned on shapes and film'
             boards = storyboards(captioner, data, out, quiet)
     results.update(
+        videos=_video_counts(data),
         shots=cuts.T.to_dict(),
         rows=counts,
         seconds=dict(seconds, total=round(time.time() - start, 1)),
