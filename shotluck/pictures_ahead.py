@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .jobs import iter_supervised, read_ahead
-from .probe import Probed, file_state, remember
+from .probe import Probed, file_key, remember
 from .video import iter_pictures, probe_apart
 
 # %% ../nbs/51_pictures_ahead.ipynb #51pa-bound
@@ -42,7 +42,7 @@ def _pictures(decode, found, job):
 
 def _pictures_apart(decode, job):
     "The same, in a process of its own"
-    found = Probed(file_state(job.path), probe_apart(job.path))
+    found = Probed(file_key(job.path), probe_apart(job.path))
     yield from iter_supervised(_pictures, decode, found, job)
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXACT', 'BICUBIC', 'BILINEAR', 'BITEXACT', 'PICTURES_CODEC', 'write_video', 'VideoInfo', 'film_stream',
-           'sound_stream', 'Probed', 'file_state', 'known', 'remember', 'probed', 'probe', 'is_video']
+           'sound_stream', 'Probed', 'file_key', 'known', 'remember', 'probed', 'probe', 'is_video']
 
 # %% ../nbs/04_probe.ipynb #04-probe-imports
 import os
@@ -22,7 +22,7 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from .containers import VideoError, check_video_file, is_truncated, local_url, open_video
-from .frame_folder import frame_folder, is_frame_folder
+from .frame_folder import file_state, frame_folder, is_frame_folder
 from .frame_index import check_samples, find_groups, sample_table
 from .packets import begins_group, decode_packets, frame_pts, read_packets
 
@@ -422,25 +422,22 @@ def _probe_folder(path):
 class Probed(NamedTuple):
     "What was found in a video, for this process and others that `remember` it"
 
-    state: tuple | None  # Of the file, as `file_state` gives it; None: a folder, which is always looked at anew
+    state: tuple | None  # Of the file, as `file_key` gives it; None: a folder, which is always looked at anew
     info: VideoInfo
 
 
 _known = {}  # state -> `VideoInfo`
 
 
-def file_state(
+def file_key(
     path: str | Path,  # A video file
 ) -> tuple | None:  # (path, bytes, nanosecond of the last change); None if there is no such file
-    "What differs when a file was changed"
-    if not os.path.isfile(path):
-        return None
-    state = os.stat(path)
-    return os.path.abspath(path), state.st_size, state.st_mtime_ns
+    "Names a file as it is now; differs when it was changed"
+    return (os.path.abspath(path), *file_state(path)) if os.path.isfile(path) else None
 
 
 def known(
-    state: tuple | None,  # From `file_state`
+    state: tuple | None,  # From `file_key`
 ) -> VideoInfo | None:
     "What was found in a file that was not changed since, if it is remembered"
     return _known.get(state)
@@ -465,7 +462,7 @@ def probed(
     if is_frame_folder(path):
         return Probed(None, _probe_folder(path))
     check_video_file(path)
-    state = file_state(path)
+    state = file_key(path)
     found = Probed(state, known(state) or _probe(path))
     remember(found)
     return found

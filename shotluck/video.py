@@ -30,7 +30,7 @@ from shotluck.probe import (
     EXACT,  # noqa: F401
     PICTURES_CODEC,
     VideoInfo,  # noqa: F401
-    file_state,
+    file_key,
     film_stream,
     is_video,  # noqa: F401
     known,
@@ -51,7 +51,7 @@ def probe_apart(
     path: str | Path,  # A video file, or a folder of frames
 ) -> VideoInfo:
     "What `probe` finds, in a process of its own; asked again, it is not looked for again"
-    state = file_state(path)
+    state = file_key(path)
     info = known(state)
     if info is None:
         found = run_supervised(probed, Path(path).absolute() if state else path)
