@@ -7,11 +7,11 @@ __all__ = ['AHEAD_BYTES', 'decode_in_worker', 'iter_decoded', 'growing_parts', '
 
 # %% ../nbs/27_decoding.ipynb #27-decoding-imports
 import os
+import weakref
 from functools import partial
-from multiprocessing.util import Finalize
 
 from .files import path_inside
-from .jobs import begin_ahead, parallel_map, process_pool, run_supervised
+from .jobs import WorkerPool, begin_ahead, parallel_map, run_supervised
 from .video import VideoError, read_frames
 
 # %% ../nbs/27_decoding.ipynb #05a-005-_decode
@@ -128,10 +128,9 @@ class DecodeAhead:
 
     def _schedule(self, job, size, workers, timeout):
         if self.pool is None:
-            self.pool = process_pool(workers or os.cpu_count())
-            # a process waits for its children when it ends: they must have been stopped by then
-            self.end_pool = Finalize(self, _end, [self.pool], exitpriority=10)
-        return self.pool.schedule(partial(self.decode, self.videos, size), args=[job], timeout=timeout)
+            self.pool = WorkerPool(workers or os.cpu_count())
+            self.end_pool = weakref.finalize(self, self.pool.stop)
+        return self.pool.schedule(self.decode, self.videos, size, job, timeout=timeout)
 
     def take(
         self,
@@ -162,11 +161,6 @@ class DecodeAhead:
         if self.pool is not None:
             self.end_pool()
             self.pool = None
-
-
-def _end(pool):
-    pool.stop()
-    pool.join()
 
 
 def _key(job, size):

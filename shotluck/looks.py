@@ -6,6 +6,7 @@
 __all__ = ['ShotFrames', 'shot_times', 'decode_pictures', 'cut_shots', 'LookBank']
 
 # %% ../nbs/27_looks.ipynb #27l-imports
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from .captioner import Captioner
 from .decoding import DecodeAhead, growing_parts
 from .files import path_inside
+from .jobs import parallel_map
 from .progress import tqdm
-from .video import VideoError, VideoInfo, probe, probe_apart, read_pictures
+from .video import VideoError, VideoInfo, probe, probe_apart, probed, read_pictures, remember
 
 # %% ../nbs/27_looks.ipynb #27l-ShotFrames
 class ShotFrames(NamedTuple):
@@ -57,6 +59,10 @@ def cut_shots(
         yield shot, pictures[places], shot_times(shot, times)
 
 # %% ../nbs/27_looks.ipynb #27l-bank
+def _probed_inside(videos, video):
+    return probed(path_inside(videos, video))
+
+
 class LookBank:
     "What a captioner keeps of each shot, computed once and kept in memory"
 
@@ -84,6 +90,21 @@ class LookBank:
         if video not in self.infos:
             self.infos[video] = probe_apart(path_inside(self.videos, video))
         return self.infos[video]
+
+    def probe_all(
+        self,
+        videos,  # Their names
+        workers: int = 0,  # Processes; 0: one for each core, -1: nothing is done
+        quiet=False,  # No progress bar
+    ):
+        "Learn what videos hold, many at once, so that `info_of` need not; who cannot be read is left to it"
+        new = [video for video in dict.fromkeys(videos) if video not in self.infos]
+        if workers < 0 or len(new) < 2:
+            return
+        for video, found in parallel_map(partial(_probed_inside, self.videos), new, workers, 300, 'probe', quiet):
+            if not isinstance(found, Exception):
+                remember(found)
+                self.infos[video] = found.info
 
     def has(
         self,

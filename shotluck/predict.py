@@ -19,7 +19,7 @@ from .files import Journal
 from .llava_captioner import blank_features
 from .look_store import DiskLookBank
 from .looks import LookBank
-from .model_inputs import batch_windows, build_all_inputs, other_videos, shots_per_video
+from .model_inputs import batch_windows, build_all_inputs, other_videos, shots_per_video, shows_frames
 from .progress import tqdm
 
 # %% ../nbs/28_predict.ipynb #06-017-ranks
@@ -230,6 +230,9 @@ def predict(
         asked = [r for r in asked if r['id'] not in lost]
     lenders = other_videos(records, cfg.seed) if cfg.control == 'other' else {}
     features = feature_bank(captioner, videos, cfg, bank)
+    if features.info_of:
+        shown = [lenders.get(r['id'], r)['video'] for r in asked if shows_frames(r, cfg)]
+        features.probe_all(shown, cfg.workers, cfg.quiet)
     inputs = build_all_inputs(asked, captioner, cfg, lenders, None if strict else lost, features.info_of)
     windows = batch_windows(inputs, cfg.batch, int(2e9 // captioner.look_bytes(1)), whole=not captioner.batched)
     rank, size = process_rank() if share else (0, 1)
