@@ -37,6 +37,7 @@ from shotluck.looks import ShotFrames
 from shotluck.predict import predict
 from shotluck.video import probe, sample_idxs
 
+SECONDS = 60  # of a film
 SHARE = 0.7  # of the model's time that decoding takes in evaluation and training
 
 
@@ -105,12 +106,13 @@ def children_cpu() -> float:
 
 
 def make_films(folder: Path, n: int, seconds: float) -> list:
-    "Pieces of the film that comes with the package, with other bytes each"
+    "Pieces of the film that comes with the package, shown again until they are long enough; with other bytes each"
     film = root / 'shotluck' / 'data' / 'film' / 'sintel_trailer_360p.mp4'
     paths = []
     for i in range(n):
         path = folder / f'film_{i:02}.mp4'
-        command = [ffmpeg_exe(), '-v', 'error', '-ss', str(i % 7), '-i', film, '-t', str(seconds), '-c', 'copy']
+        command = [ffmpeg_exe(), '-v', 'error', '-stream_loop', '2', '-ss', str(i % 7), '-i', film]
+        command += ['-t', str(seconds), '-c', 'copy']
         subprocess.run([*command, '-metadata', f'title={i}', path], check=True)
         paths.append(path)
     return paths
@@ -268,10 +270,14 @@ def finetune_round(films, records) -> dict:
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as folder:
-        films = make_films(Path(folder), n, 20)
+        films = make_films(Path(folder), n, SECONDS)
         theirs, ours = scenedetect_cpu(films), caption_cpu(Path(folder))
         made = dict(
-            films=n, scenedetect_cpu=round(theirs, 2), caption_cpu=round(ours, 2), ratio=round(ours / theirs, 3)
+            films=n,
+            seconds=SECONDS,
+            scenedetect_cpu=round(theirs, 2),
+            caption_cpu=round(ours, 2),
+            ratio=round(ours / theirs, 3),
         )
         print(json.dumps(made))
         made['caption'] = median_round(caption_round, films)
