@@ -328,7 +328,7 @@ def run_supervised(
 
 # %% ../nbs/03_jobs.ipynb #03-jobs-process_pool
 class WorkerPool:
-    """Processes that do what is scheduled, each thing with a time limit; a context manager, at whose end they are stopped
+    """Processes that do what is scheduled, each thing with a time limit; a context manager, which stops them at its end
 
     They are begun when there is something to do."""
 
