@@ -251,7 +251,7 @@ def training_rows(folder, cfg, samples, captioner, n):
 def answer_rows(folder, cfg, samples, captioner, records):
     "Answers a second, best of two passes in turn, and how many texts are the same"
     model = stock_model(folder).eval()
-    how = EvaluateCfg(batch=16, max_tokens=LONGEST, quiet=True, workers=-1)
+    how = EvaluateCfg(batch=16, max_tokens=LONGEST, quiet=True)  # its workers decode meanwhile, as they always do
     best, texts = {}, {}
     held = StockInputs(captioner, cfg(), True)
     held(samples, answer=False)

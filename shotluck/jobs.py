@@ -326,7 +326,7 @@ def run_supervised(
     [result] = iter_supervised(func, *args, timeout=timeout, memory=memory, many=False)
     return result
 
-# %% ../nbs/03_jobs.ipynb #03-jobs-process_pool
+# %% ../nbs/03_jobs.ipynb #03-jobs-WorkerPool
 class WorkerPool:
     """Processes that do what is scheduled, each thing with a time limit; a context manager, which stops them at its end
 
