@@ -240,37 +240,43 @@ def to_frame(self: Storyboard):  # A pandas DataFrame
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name='shot'))
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-csv-timecode
-def _frame_at(timecode, board):
-    "The frame of a board's video that has a timecode; `ValueError` if none can have it"
-    rate = timecode_rate(board.info.fps)
-    first = timecode_origin(board, rate)
-    frame = timecode_frame(timecode, rate)
-    usual = smpte_timecode(frame, rate)
-    if (timecode[:-3], timecode[-2:]) != (usual[:-3], usual[-2:]):  # : and ; mean the same
-        raise ValueError(f"a timecode was expected, as {smpte_timecode(first, rate)}, got {timecode[:40]!r}")
-    if [(cut.begin, cut.end) for cut in cuts(board, rate)] != [(shot.start, shot.end) for shot in board.shots]:
-        raise ValueError('the frame rate of the film varies: move its cuts in the columns of frames')
-    return frame - first
+class _Timecodes:
+    "The timecodes that a board's table was written with"
 
+    def __init__(self, board):
+        self.rate = timecode_rate(board.info.fps)
+        self.first = timecode_origin(board, self.rate)
+        self.cuts = [(cut.begin, cut.end) for cut in cuts(board, self.rate)]
+        self.are_frames = self.cuts == [(shot.start, shot.end) for shot in board.shots]
 
-def _limits_by_timecode(row, limits, known, board):
-    "The limits of a row of the table, where a person moved one by its timecode alone"
-    rate = timecode_rate(board.info.fps)
-    first = timecode_origin(board, rate)
-    written = cuts(board, rate)[known.i - 1]
-    moved = list(limits)
-    for place, name in enumerate(('start', 'end')):
-        cell = row.get(f'{name} (timecode)', '').strip()
-        is_frame_kept = limits[place] == getattr(known, name)
-        if cell and is_frame_kept and cell != smpte_timecode(first + written[place], rate):
-            moved[place] = _frame_at(cell, board)
-    return moved
+    def frame(self, timecode):
+        "The frame of the film that has a timecode; `ValueError` if none can have it"
+        frame = timecode_frame(timecode, self.rate)
+        usual = smpte_timecode(frame, self.rate)
+        if (timecode[:-3], timecode[-2:]) != (usual[:-3], usual[-2:]):  # : and ; mean the same
+            like = smpte_timecode(self.first, self.rate)
+            raise ValueError(f"a timecode was expected, as {like}, got {timecode[:40]!r}")
+        if not self.are_frames:
+            raise ValueError('the frame rate of the film varies: move its cuts in the columns of frames')
+        return frame - self.first
+
+    def limits(self, row, limits, known):
+        "The limits of a row of the table, where a person moved one by its timecode alone"
+        written = self.cuts[known.i - 1]
+        moved = list(limits)
+        for place, name in enumerate(('start', 'end')):
+            cell = row.get(f'{name} (timecode)', '').strip()
+            is_frame_kept = limits[place] == getattr(known, name)
+            if cell and is_frame_kept and cell != smpte_timecode(self.first + written[place], self.rate):
+                moved[place] = self.frame(cell)
+        return moved
 
 # %% ../nbs/52_storyboard_edits.ipynb #52e-csv
 def _table_shots(board, path):
     "The shots of a table, with what the board knows of them"
     by_limits = {(shot.start, shot.end): shot for shot in board.shots}
     by_number = {str(shot.i): shot for shot in board.shots}
+    timecodes = _Timecodes(board)
     shots = []
     names = board.field_names
     for line, row, fault in table_rows(path, ('start', 'end', 'caption')):
@@ -284,7 +290,7 @@ def _table_shots(board, path):
         known = by_limits.get(tuple(limits)) or by_number.get(row.get('shot', '').strip())
         if known:
             try:
-                limits = _limits_by_timecode(row, limits, known, board)
+                limits = timecodes.limits(row, limits, known)
             except ValueError as e:
                 raise ValueError(f"{path}, row {line}: {e}") from None
         words = dict(caption=plain_cell(row['caption']).strip(), speech=known.speech if known else '')
