@@ -242,7 +242,7 @@ def overlap_table() -> str:
     "How long a model waits for frames"
     bench = read_bench('overlap')
     names = dict(
-        caption=f"`shotluck-caption`, {bench['films']} films",
+        caption=f"`shotluck-caption`, {bench['films']} films of {bench.get('seconds', 20)} s",
         evaluate='`shotluck-evaluate`',
         evaluate_server='`shotluck-evaluate`, a server answers',
         finetune='`shotluck-finetune`, its tower',
