@@ -338,6 +338,7 @@ def caption_file(
     with Journal(journal) as done:
         captioner, why_none = load()
         board = caption_video(results.video, captioner, cfg, shots, note=why_none, run=run._replace(done=done))
+        old = corrections_before(results) or old  # somebody may have corrected it meanwhile
         if old and (said := take_over(board, old, results)):
             tqdm.write(f'{display_name(video)}: {said}')
         paths = results.write(lambda form: board.render(form, results.src if results.video.is_file() else None))
