@@ -141,8 +141,12 @@ async function main(executablePath = process.argv[3] ?? '/usr/bin/chromium') {
   await checked(page, 'conflict', 'screen');
   assert.equal(read().shots[0].caption, 'Written in the first tab.');
   assert.equal(await page.textContent('#shot-1 .caption'), 'Written later in the first.');
+  let saves = 0;
+  page.on('request', (request) => { saves += request.method() === 'POST'; });
   await page.click('.clash button:text-is("Save both")');
   await page.waitForFunction(() => document.querySelector('output').textContent === 'Saved.');
+  await page.waitForTimeout(1500);  // a second save would find what another tab saved meanwhile, and ask again
+  assert.equal(saves, 1);
   assert.deepEqual(read().shots.slice(0, 2).map(({ caption }) => caption), ['Written later in the first.', 'Written in the second tab.']);
   await save(second, 1, 'Again in the second.', /^Not saved/);
   await second.click('.clash button:text-is("Show theirs")');
