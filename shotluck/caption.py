@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .asking import USUAL, Asking
-from .belonging import settle
+from .belonging import moves_in_words, settle
 from .board_parts import captioned_shots, film_faults, how_made, missing_fields_note, part_summaries
 from .captioner import Captioner
 from .captioner_choice import NANO_ASKED, NANO_NOTE, NoCaptioner, captioner_for, is_nano, model_key
@@ -338,6 +338,7 @@ def caption_file(
     with Journal(journal) as done:
         captioner, why_none = load()
         board = caption_video(results.video, captioner, cfg, shots, note=why_none, run=run._replace(done=done))
+        old = corrections_before(results) or old  # somebody may have corrected it meanwhile
         if old and (said := take_over(board, old, results)):
             tqdm.write(f'{display_name(video)}: {said}')
         paths = results.write(lambda form: board.render(form, results.src if results.video.is_file() else None))
@@ -431,15 +432,20 @@ def caption_files(
     with FilmsAhead(named_detector(cfg.shots), cfg.min_shot, partial(plan_ahead, cfg), iter_candidates) as ahead:
         # first all that is finished: it may have moved, and its name be free for another
         unfinished = []
+        moves = []  # videos whose place is another video's now
         for video in [] if cfg.again else videos:
             with _noting_failure(video, failed):
-                if files := results_of(video, out or video.parent, cfg, names[video], made, False).found():
+                results = results_of(video, out or video.parent, cfg, names[video], made, False)
+                if files := results.found():
                     written[video] = files
                     skipped.append(video)
+                    moves += [(results.was, video)] if results.was else []
                     continue
                 unfinished.append(video.absolute())
                 if len(unfinished) <= ahead.shots.most:
                     ahead.begin(unfinished[0], unfinished[1:])
+        for line in moves_in_words(moves):
+            tqdm.write(line)
         left = [(i, video) for i, video in enumerate(videos, 1) if video not in written and video not in failed]
         for k, (i, video) in enumerate(tqdm(left, 'caption', unit=' videos', disable=cfg.quiet or len(left) < 2)):
             label = f'{i}/{len(videos)} {display_name(video)}' if len(videos) > 1 else None

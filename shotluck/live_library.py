@@ -14,6 +14,7 @@ import re
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -22,7 +23,7 @@ from .errors import one_line_reason
 from .files import Journal, hash_ids, write_text
 from .library import library_rows, page_still
 from .results import LOG, is_as_written, result_names, trusted_rows, unquoted
-from .rewriting import rewrite_results, source_of
+from .rewriting import ChangedMeanwhile, rewrite_results, source_of
 from .split import folder_videos, is_video_name
 from .storyboard import Storyboard, display_name
 from .storyboard_annotations import is_summary_changed
@@ -125,8 +126,9 @@ def save_edits(
 # %% ../nbs/55_live_library.ipynb #55l-again
 def write_formats(
     path: Path,  # JSON of a storyboard
+    saving=None,  # As for `rewrite_results`
 ) -> str:  # What a user should know; '' if all is well
-    "Write the formats of a storyboard again that are there"
+    "Write the formats of a storyboard again that are there; `ChangedMeanwhile` if it was saved again meanwhile"
     _, row = source_of(path)
     files = [path.parent / unquoted(name) for name in row.get('files', [])]
     edited = [file for file in files if file.is_file() and file != path and not is_as_written(file, row)]
@@ -135,7 +137,9 @@ def write_formats(
         return f'{display_name(path)} is saved, but no other format was written again: {names} was edited by hand'
     forms = ['html'] if path.with_suffix('.html').is_file() else []
     try:
-        rewrite_results(path, forms)
+        rewrite_results(path, forms, saving=saving)
+    except ChangedMeanwhile:
+        raise
     except (ValueError, OSError) as e:
         reason = one_line_reason(e).removeprefix(f'{path}: ')
         return f'{display_name(path)} is saved, but no other format was written again: {reason}'
@@ -188,6 +192,9 @@ class Rewriter:
         while path := self._next():
             try:
                 note = self.write(path)
+            except ChangedMeanwhile:  # its formats are due again
+                self.add(path)
+                continue
             except Exception as e:
                 note = f'{display_name(path)}: {type(e).__name__}: {one_line_reason(e)}'
             self.notes.pop(path, None)
@@ -240,7 +247,7 @@ class LiveLibrary:
         self.folder = Path(folder)
         self.known = {}  # as `library_rows` takes it
         self.saving = threading.Lock()
-        self.rewriter = Rewriter()
+        self.rewriter = Rewriter(partial(write_formats, saving=self.saving))
 
     def rows(self) -> list:
         "What `library_rows` gives, with each still as an address"

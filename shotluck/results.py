@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOG', 'ENDINGS', 'NAMING_VIDEO', 'quoted', 'format_of', 'unquoted', 'trusted_rows', 'result_names', 'content_mark',
-           'Results', 'ending_of', 'is_as_written', 'made_with']
+           'Results', 'ending_of', 'stem_of', 'is_as_written', 'made_with']
 
 # %% ../nbs/52_results.ipynb #52-results-imports
 import os
@@ -137,6 +137,8 @@ class Results:
         # where the page finds the video
         self.src = os.path.relpath(self.video.resolve(), self.folder.resolve())
         self.path = quoted(self.src)
+        # where the video was when its results were made, if `found` let them go with it; None: where it is
+        self.was = None
 
     @property
     def row_id(self) -> str:
@@ -208,17 +210,24 @@ def ending_of(
     return f'.{ENDINGS.get(form, form)}'
 
 
+def stem_of(
+    name: str,  # Of a file of results
+) -> str:
+    "The name of results, without the ending of their format"
+    return name.removesuffix(ending_of(format_of(name)))
+
+
 @patch
 def free_stem(
     self: Results,
     endings: list,  # Of the files that will have the name
     is_free,  # Called with a path, says whether it may be written
-    used: set = frozenset(),  # File names that results of this video have already; a name of theirs goes first
+    used: set = frozenset(),  # Names that results of this video have already; they go first
 ) -> str:
     "A name of results, without an ending, under which all of them are free"
     usual = [self.name, self.video.name]
-    usual.sort(key=lambda stem: not any(f'{stem}{ending}' in used for ending in endings))
-    for stem in chain(usual, (f'{self.video.name}-{i}' for i in range(2, 10_000))):
+    known = sorted(used, key=lambda stem: (stem not in usual, stem))
+    for stem in chain(known, usual, (f'{self.video.name}-{i}' for i in range(2, 10_000))):
         if len(os.fsencode(stem)) > 230:  # a file system takes 255 bytes, with ending and lock
             stem = f'{stem[:50]}-{hash_ids([stem])}'
         if all(is_free(self.folder / f'{stem}{ending}') for ending in endings):
@@ -236,7 +245,10 @@ def free_names(
     "Paths of the results, one for each format, all of one name and free to be written"
     owners = self.owners(log)
     endings = list(map(ending_of, self.formats))
-    used = {unquoted(name) for name, row in owners.items() if row['path'] == self.path}
+    used = set()
+    for name, row in owners.items():
+        if row['path'] == self.path and (self.file(name).exists() or not row.get('whole', True)):
+            used.add(stem_of(unquoted(name)))
     stem = self.free_stem(endings, lambda path: self.is_free(path, owners), used)
     return [self.folder / f'{stem}{ending}' for ending in endings]
 
@@ -365,6 +377,43 @@ def adopt(
         log.add(dict(log[row['id']], files=[]))
     return {format_of(new): new for new in moved.values()}
 
+# %% ../nbs/52_results.ipynb #52-results-lengthen
+@patch
+def bare_files(
+    self: Results,
+    log: Journal,  # From `log`
+) -> dict:  # name of a file -> (the log's row that names it, the file's longer name)
+    "The files that have the video's bare name, where its results should have a longer one"
+    files = {}
+    for row in trusted_rows(log.rows.values()):
+        for name in map(unquoted, row['files'] if row['path'] == self.path else []):
+            longer = f'{self.name}{ending_of(format_of(name))}'
+            if stem_of(name) == self.video.stem and (self.folder / name).is_file():
+                files[name] = row, longer
+    return files
+
+
+@patch
+def lengthen(self: Results) -> dict:  # Name of each file that was renamed -> its name now
+    """Rename results that have the video's bare name, where other videos have it too; none of them if a longer name is
+    taken"""
+    with self.log() as log:
+        owners = self.owners(log)
+        files = self.bare_files(log)
+        for _, longer in files.values():
+            if (self.folder / longer).exists() or not owners.get(quoted(longer), {}).get('whole', True):
+                return {}
+        for name, (row, longer) in files.items():
+            old, new = quoted(name), quoted(longer)
+            digests = row['digests'] | ({new: row['digests'][old]} if old in row['digests'] else {})
+            row |= dict(files=[*row['files'], new], digests=digests)
+            _enter(log, row)  # whoever is killed now finds both names
+            os.replace(self.folder / name, self.folder / longer)
+            without = {other: digest for other, digest in digests.items() if other != old}
+            row |= dict(files=sorted({*row['files']} - {old}), digests=without)
+            log.add(row)
+    return {name: longer for name, (_, longer) in files.items()}
+
 # %% ../nbs/52_results.ipynb #52-results-clear
 @patch
 def clear(self: Results):
@@ -391,6 +440,7 @@ def found(self: Results) -> list:  # Paths in the order of the formats; [] if no
                 continue
             self.clear()
             if not here:
+                self.was = self.file(row['path'])
                 for other in rows:
                     if (other['path'], other['video']) == (row['path'], row['video']):
                         files = self.adopt(log, other)

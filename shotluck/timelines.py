@@ -23,15 +23,20 @@ from .storyboard import SIZES, Storyboard, _line, timecode
 from .timecodes import cuts, smpte_timecode, timecode_origin, timecode_rate
 
 # %% ../nbs/52_timelines.ipynb #52t-edl
+def _has_sound(board):
+    return getattr(board.info, 'has_audio', False)
+
+
 @patch
 def to_edl(self: Storyboard) -> str:
-    "An edit decision list (CMX 3600): an event for each shot, with its caption"
+    "An edit decision list (CMX 3600): an event for each shot, its picture and sound, with its caption"
     rate = timecode_rate(self.info.fps)
     first = timecode_origin(self, rate)
+    channels = 'AA/V' if _has_sound(self) else 'V'  # two of sound and the picture
     lines = [f'TITLE: {_line(self.name)}', f"FCM: {'' if rate.drop else 'NON-'}DROP FRAME", '']
     for shot, cut in zip(self.shots, cuts(self, rate)):
         begin, end = (smpte_timecode(first + frame, rate) for frame in cut)
-        lines.append(f'{shot.i:03}  AX       V     C        {begin} {end} {begin} {end}')
+        lines.append(f'{shot.i:03}  AX       {channels:<5} C        {begin} {end} {begin} {end}')
         lines.append(f'* FROM CLIP NAME: {_line(self.name)}')
         if shot.caption.strip():
             lines.append(f'* COMMENT: {_line(shot.caption)}')
@@ -78,7 +83,7 @@ def to_fcpxml(
     resources = ElementTree.SubElement(root, 'resources')
     size = dict(width=str(self.info.width), height=str(self.info.height))
     ElementTree.SubElement(resources, 'format', id='r1', frameDuration=_fraction(1, rate), **size)
-    has_sound = dict(hasAudio='1', audioSources='1') if getattr(self.info, 'has_audio', False) else {}
+    has_sound = dict(hasAudio='1', audioSources='1') if _has_sound(self) else {}
     media = dict(start=_fraction(first, rate), duration=_fraction(last, rate), hasVideo='1', format='r1', **has_sound)
     asset = ElementTree.SubElement(resources, 'asset', id='r2', name=_xml_text(self.name), **media)
     ElementTree.SubElement(asset, 'media-rep', kind='original-media', src=src or quote(self.name))
@@ -101,12 +106,27 @@ def to_fcpxml(
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{ElementTree.tostring(root, "unicode")}\n'
 
 # %% ../nbs/52_timelines.ipynb #52t-otio
+def _sound_of(track):
+    "The sound of a track of pictures: the same clips at the same places, without what is told of them"
+    import opentimelineio as otio
+
+    sound = otio.schema.Track('A1', kind=otio.schema.TrackKind.Audio)
+    for part in track:
+        copy = part.clone()
+        copy.markers.clear()
+        copy.metadata.clear()
+        sound.append(copy)
+    return sound
+
+
 @patch
 def to_otio(
     self: Storyboard,
     src: str = '',  # Where the file finds the video, as a URL that may be relative; '': its name
 ) -> str:
-    "An OpenTimelineIO timeline: a clip for each shot, with its caption as a marker and in `metadata.shotluck`"
+    """An OpenTimelineIO timeline: a clip for each shot, with its caption as a marker and in `metadata.shotluck`.
+
+    A second track has the sound of the same clips, if the video has any."""
     import opentimelineio as otio
 
     rate = timecode_rate(self.info.fps)
@@ -133,6 +153,8 @@ def to_otio(
     facts = dict(summary=self.summary, note=self.note)
     timeline = otio.schema.Timeline(self.name, global_start_time=whole.start_time, metadata=dict(shotluck=facts))
     timeline.tracks.append(track)
+    if _has_sound(self):
+        timeline.tracks.append(_sound_of(track))
     return otio.adapters.write_to_string(timeline, 'otio_json') + "\n"
 
 # %% ../nbs/52_timelines.ipynb #52t-chapters
