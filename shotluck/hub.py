@@ -42,7 +42,8 @@ def hub_reason(
         return "there is no such repository, or it is private and you are not logged in (`hf auth login`)"
     if isinstance(e, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
         if constants.is_offline_mode():
-            return "it is not in the cache, and HF_HUB_OFFLINE forbids to download it"
+            way_out = "unset that variable, or name a folder that holds it"
+            return f"it is not in the cache, and HF_HUB_OFFLINE forbids to download it: {way_out}"
         return f"the hub cannot be reached at {constants.ENDPOINT}, and it is not whole in the cache"
     return f"{type(e).__name__}: {one_line_reason(e, 160)}"
 

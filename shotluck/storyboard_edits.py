@@ -156,7 +156,7 @@ def _read_spoken(value):
 # %% ../nbs/52_storyboard_edits.ipynb #52e-note
 # What a note says of the captions' model, as `captioner_for` and `NANO_NOTE` have it
 _OF_THE_MODEL = re.compile(
-    r'(There are no captions: .*?(none were asked for|--model names another one)\.'
+    r'(There are no captions: .*?(none were asked for|--model names another one|and run the command again)\.'
     r'|The model nano has only seen .*? that you fine-tuned\.) *'
 )
 
