@@ -197,6 +197,8 @@ def load_subtitles(
         raise ValueError(f"{path}: longer than {_LONGEST_FILE:,} characters; no subtitles are")
     found = [_read_cue(form, cue) for form, cue in _cues(_line_end.sub('\n', text))]
     cues = [cue for cue in found if cue]
+    if not text.strip():
+        raise ValueError(f"{path}: no subtitles in it, the file is empty")
     if not cues:
         raise ValueError(f"{path}: no subtitles in it; lines such as 00:00:01,000 --> 00:00:02,500 were expected")
     cues.sort(key=lambda cue: (cue.start, cue.end))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LONGEST', 'has_escaped_surrogate', 'REQUIRED', 'to_json_bytes', 'to_json', 'from_json', 'check_regular_file',
            'TextReader', 'encoding_note', 'NestedTooDeeply', 'StrictJSON', 'drop_lone_surrogates', 'first_object',
-           'read_json', 'iter_jsonl', 'read_jsonl', 'safe_cell', 'plain_cell', 'safe_table']
+           'read_json', 'iter_jsonl', 'read_jsonl', 'safe_cell', 'plain_cell', 'safe_table', 'counted']
 
 # %% ../nbs/01_text.ipynb #01-text-imports
 import json
@@ -317,3 +317,12 @@ def safe_table(
         if kind.kind == 'O':  # columns of numbers keep their type
             table[name] = table[name].map(safe_cell)
     return table
+
+# %% ../nbs/01_text.ipynb #01-text-counted
+def counted(
+    n: int,  # How many there are
+    one: str,  # What one of them is called, such as record
+    many: str = '',  # What several are called; '': the same with an s
+) -> str:
+    "A number of things in words, such as 1 record or 2,000 records"
+    return f'{n:,} {one if n == 1 else many or one + "s"}'
