@@ -14,6 +14,8 @@ from pathlib import Path
 
 import orjson
 
+from .errors import one_line_reason
+
 # %% ../nbs/01_text.ipynb #00a-008-dumpb
 def to_json_bytes(
     x,  # Lists, dicts, numbers and texts
@@ -257,7 +259,8 @@ def read_json(
     except (ValueError, OSError) as e:
         if str(e) == f"{path}: no such file":
             raise
-        raise ValueError(f"{path}: not readable as JSON ({e})") from None
+        reason = one_line_reason(e).removeprefix(f'{path}: ')
+        raise ValueError(f"{path}: not readable as JSON ({reason})") from None
     return drop_lone_surrogates(value) if has_escaped_surrogate(text) else value
 
 # %% ../nbs/01_text.ipynb #00a-009-iter_jsonl
