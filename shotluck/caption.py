@@ -40,6 +40,7 @@ from .stills import KeyFrames, iter_candidates
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import Storyboard, display_name
 from .tables import shard_of
+from .text import how_many
 from .video import probe_apart
 from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside, subtitles_tried
 
@@ -188,7 +189,8 @@ def _tell(label, note):  # On the terminal, as whoever writes only subtitles doe
 
 def _given_speech(speech, n_shots):
     if speech is not None and len(speech) != n_shots:
-        raise ValueError(f'speech has {len(speech)} texts for {n_shots} shots: one for each was expected')
+        texts, shots = how_many(len(speech), 'text'), how_many(n_shots, 'shot')
+        raise ValueError(f'speech has {texts} for {shots}: one for each was expected')
     return VideoSpeech(speech, 'given')
 
 

@@ -20,7 +20,7 @@ from .hub import adapter_chain, check_has_config, find_tower
 from .llava import default_frames, frames_per_pass, is_matrix, patches_per_side, tokens_per_frame
 from .llava_checks import check_architecture, meta_model, one_layer_each, other_layers
 from .model import adapter_settings, read_config
-from .text import read_json
+from .text import how_many, read_json
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
 
 # %% ../nbs/29_cost.ipynb #04e-005
@@ -386,9 +386,9 @@ def describe_text(
 ) -> str:
     "What `describe` found, as lines to read"
     tokens = d['tokens']
-    plural = '' if d['tokens_per_frame'] == 1 else 's'
-    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} token{plural}"
-    record = f"{d['frames']} frames: {tokens['image']} tokens, prompt {tokens['text']}, answer {tokens['answer']}"
+    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {how_many(d['tokens_per_frame'], 'token')}"
+    shown = f"{how_many(d['frames'], 'frame')}: {how_many(tokens['image'], 'token')}"
+    record = f"{shown}, prompt {tokens['text']}, answer {tokens['answer']}"
     too_long = ', which is too long' if tokens['total'] > tokens['context'] else ''
     lines = [
         'parameters    ' + ', '.join(f'{part} {n:,}' for part, n in d['parameters'].items()),

@@ -16,7 +16,7 @@ from av.stream import Disposition
 from .containers import VideoError, open_video
 from .jobs import run_supervised
 from .speech import _LONGEST_FILE, _Cue, _read_cue, spoken_lines
-from .text import counted
+from .text import how_many
 from .video import probe
 
 # %% ../nbs/50_speech_embedded.ipynb #50e-track
@@ -211,7 +211,7 @@ def embedded_subtitles(
     notes = []
     if pictures := [_PICTURES.get(track.codec, track.codec) for track in tracks if not track.is_text]:
         kinds = ', '.join(dict.fromkeys(pictures))
-        notes.append(f'{counted(len(pictures), "subtitle track")} of pictures cannot be read ({kinds})')
+        notes.append(f'{how_many(len(pictures), "subtitle track")} of pictures cannot be read ({kinds})')
     readable = best_tracks(tracks, language, sound)
     for track in readable:
         cues, is_own = run_supervised(read_track, path, track.index, timeout=600, memory=1 << 30)
@@ -224,5 +224,5 @@ def embedded_subtitles(
         else:
             notes.append(f'subtitle track {track.index} holds no lines')
     if others := [track.language for track in tracks if track.is_text and track not in readable]:
-        notes.append(f'{counted(len(others), "subtitle track")} in another language ({", ".join(others)})')
+        notes.append(f'{how_many(len(others), "subtitle track")} in another language ({", ".join(others)})')
     return Embedded([], '', '', '; '.join(notes))
