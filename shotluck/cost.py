@@ -387,7 +387,7 @@ def describe_text(
     "What `describe` found, as lines to read"
     tokens = d['tokens']
     pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {how_many(d['tokens_per_frame'], 'token')}"
-    shown = f"{how_many(d['frames'], 'frame')}: {how_many(tokens['image'], 'token')}"
+    shown = f"{how_many(d['frames'], 'frame')}: {tokens['image']} tokens"
     record = f"{shown}, prompt {tokens['text']}, answer {tokens['answer']}"
     too_long = ', which is too long' if tokens['total'] > tokens['context'] else ''
     lines = [
