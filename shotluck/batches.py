@@ -24,6 +24,7 @@ from .feature_bank import FrameBank
 from .features import DiskBank
 from .files import path_inside
 from .looks import LookBank, ShotFrames
+from .text import how_many
 from .trainable import Sample, Trainable
 
 # %% ../nbs/30_batches.ipynb #05b-005-_rng
@@ -338,7 +339,8 @@ def readable_batch(
             break
     if not good:
         raise ValueError(
-            f"nothing to train on: of {n} records {len(reasons)} were tried, and the videos of none can be read"
+            f"nothing to train on: of {how_many(n, 'record')} {len(reasons)} were tried, "
+            "and the videos of none can be read"
             f" ({'; '.join(list(reasons.values())[:3])})"
         )
     return batcher([data[k] for k in good])

@@ -18,6 +18,7 @@ from .frame_folder import frame_folder
 from .split import TRUNCATED
 from .stills import KeyFrames
 from .storyboard import CaptionedShot, display_name, timecode
+from .text import how_many
 from .transitions import soft_words
 from .video import PICTURES_CODEC, VideoInfo
 from .video_speech import VideoSpeech
@@ -109,7 +110,7 @@ def missing_fields_note(
     if not asking.fields or not n_missing:
         return ''
     why = 'the model did not answer in the form that was asked for, and what it wrote is their caption'
-    return f'{n_missing} of {len(captioned)} shots have no fields: {why}.'
+    return f'{n_missing} of {how_many(len(captioned), "shot has", "shots have")} no fields: {why}.'
 
 # %% ../nbs/53_board_parts.ipynb #53cd-part_summaries
 def part_summaries(

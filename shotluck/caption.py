@@ -10,6 +10,7 @@ __all__ = ['ALONE', 'cached', 'video_questions', 'FilmPlan', 'plan_film', 'plan_
 # %% ../nbs/53_caption.ipynb #53-caption-imports
 import os
 import re
+import sys
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -39,8 +40,9 @@ from .stills import KeyFrames, iter_candidates
 from .story import max_shots_per_prompt, questions, remaining_context
 from .storyboard import Storyboard, display_name
 from .tables import shard_of
+from .text import how_many
 from .video import probe_apart
-from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside
+from .video_speech import VideoSpeech, speech_per_shot, subtitles_beside, subtitles_tried
 
 # nbdev adds these to `__all__`: names from other modules that can be imported from this one too
 _all_ = ['CaptionCfg', 'LOG', 'subtitles_beside', 'speech_per_shot']
@@ -180,9 +182,15 @@ def _check_given(path, cfg, shots, speech):  # One line for what is easily mista
             raise ValueError(f'{what}, got {given[:60]!r}; CaptionCfg({name}=…) says where to find it')
 
 
+def _tell(label, note):  # On the terminal, as whoever writes only subtitles does not see the page
+    if note:
+        tqdm.write(f'{label}: {note}', file=sys.stderr)
+
+
 def _given_speech(speech, n_shots):
     if speech is not None and len(speech) != n_shots:
-        raise ValueError(f'speech has {len(speech)} texts for {n_shots} shots: one for each was expected')
+        texts, shots = how_many(len(speech), 'text'), how_many(n_shots, 'shot')
+        raise ValueError(f'speech has {texts} for {shots}: one for each was expected')
     return VideoSpeech(speech, 'given')
 
 
@@ -234,6 +242,7 @@ def caption_video(
                 return speech_per_shot(path, times, cfg, transcriber, heard_until)
 
             said = VideoSpeech(*cached(run.done, 'speech', heard))
+        _tell(label, said.note)
     if plan is None or plan.said != said:
         plan = plan_film(info, found, said, captioner, cfg)
 
@@ -287,7 +296,7 @@ def result_key(
     settings = settings_of(cfg)
     parts = [mark or content_mark(video)]
     if cfg.speech == 'auto':
-        parts += [f'subtitles {content_mark(file)}' for file in subtitles_beside(video, cfg.spoken_language)[:1]]
+        parts += [f'subtitles {content_mark(file)}' for file in subtitles_tried(video, cfg.spoken_language)]
     # these may be files, which count by what they hold
     settings = dict(settings, shots=named_detector(settings['shots']))
     for k in ('shots', 'speech', 'whisper'):

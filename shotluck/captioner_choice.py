@@ -50,6 +50,18 @@ def _model_code():  # Torch and transformers come with it, which take seconds, a
     return shotluck.model
 
 
+def _without_smol(e):  # What a reader is told if the usual model cannot be loaded: why, and what brings captions
+    reason = one_line_reason(e, 120)
+    why, cure = f'the model smol cannot be loaded ({reason})', 'name another with --model'
+    if 'shotluck[vlm]' in str(e):
+        why, cure = 'the model smol needs packages that are not here', 'pip install "shotluck[vlm]"'
+    elif 'HF_HUB_OFFLINE' in str(e):
+        why, cure = 'the model smol is not downloaded yet', 'unset HF_HUB_OFFLINE'
+    elif 'the hub cannot be reached' in str(e):
+        why, cure = 'the model smol is not downloaded yet, and its hub cannot be reached', 'connect to the network'
+    return f'There are no captions: {why}. To get them: {cure}, and run the command again.'
+
+
 def captioner_for(
     name: str,  # As `load_captioner` takes it, or none; empty: smol if it can be had, else none
     cfg,  # `CaptionCfg`: device and dtype, how to talk to a server
@@ -63,11 +75,7 @@ def captioner_for(
     except (ValueError, OSError, ImportError) as e:
         if name:
             raise
-        return NoCaptioner(), (
-            f'There are no captions: the model smol, which is used where none is named, is not available '
-            f'({one_line_reason(e, 200)}). It is downloaded where the hub is reached, and needs '
-            f'pip install "shotluck[vlm]"; --model names another one.'
-        )
+        return NoCaptioner(), _without_smol(e)
 
 # %% ../nbs/51_captioner_choice.ipynb #53-caption-model_key
 def model_key(

@@ -17,6 +17,7 @@ import numpy as np
 from .files import Journal, atomic_write, ffmpeg_exe, path_inside, remove_partial_files
 from .frame_folder import file_state
 from .jobs import parallel_map
+from .text import how_many
 from .video import FORMATS, PICTURES_CODEC, VideoError, iter_pictures, iter_sound, probe, write_video
 
 # %% ../nbs/16_clips.ipynb #02-022-clip_name
@@ -106,7 +107,7 @@ def write_clips(
     info = probe(path)
     for start, end in shots:
         if not 0 <= start < end <= info.frames:
-            raise ValueError(f"{path}: shot [{start}, {end}) does not lie in its {info.frames} frames")
+            raise ValueError(f"{path}: shot [{start}, {end}) does not lie in its {how_many(info.frames, 'frame')}")
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix='.part-') as folder:
         parts = [Path(folder, f'{i}.mp4') for i in range(len(shots))]
@@ -118,7 +119,8 @@ def write_clips(
         for (start, end), part in zip(shots, parts):
             frames = probe(part).frames
             if frames != end - start:
-                raise VideoError(f"{path}: the clip of frames {start} to {end - 1} came out with {frames} frames")
+                got = how_many(frames, 'frame')
+                raise VideoError(f"{path}: the clip of frames {start} to {end - 1} came out with {got}")
             paths.append(out_dir / clip_name(name or path.name, (start, end)))
             with atomic_write(paths[-1]) as final:
                 os.rename(part, final)

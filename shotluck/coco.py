@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from .files import write_json
-from .text import TextReader, read_json
+from .text import TextReader, how_many, read_json
 
 # %% ../nbs/18_coco.ipynb #18c-references_of
 def references_of(
@@ -132,12 +132,15 @@ def read_references(
     listed = _entries(path, content.get('images', []), 'images')
     twice = [image for image, n in Counter(image for image, _ in listed).items() if n > 1]
     if twice:
-        raise ValueError(f'{path}: {len(twice)} images are listed more than once, such as {twice[0][:80]}')
+        several = how_many(len(twice), 'image is', 'images are')
+        raise ValueError(f'{path}: {several} listed more than once, such as {twice[0][:80]}')
     names = {image: str(entry.get('file_name') or image) for image, entry in listed}
     if bare := [image for image in names if image not in texts]:
-        raise ValueError(f'{path}: {len(bare)} of {len(names)} images have no caption, such as {bare[0][:80]}')
+        of_all = how_many(len(names), 'image has', 'images have')
+        raise ValueError(f'{path}: {len(bare)} of {of_all} no caption, such as {bare[0][:80]}')
     if names and (odd := [image for image in texts if image not in names]):
-        raise ValueError(f'{path}: {len(odd)} images have a caption and are not listed, such as {odd[0][:80]}')
+        several = how_many(len(odd), 'image has a caption and is', 'images have a caption and are')
+        raise ValueError(f'{path}: {several} not listed, such as {odd[0][:80]}')
     records = []
     for image, found in texts.items():
         conversation = [{'from': 'human', 'value': ''}, {'from': 'gpt', 'value': found[0]}]

@@ -20,7 +20,7 @@ from .errors import command
 from .files import atomic_write, write_text
 from .pages import COLOURS, style_axes
 from .score import paired, read_predictions, read_records, reference_of, score
-from .text import safe_table
+from .text import how_many, safe_table
 
 # %% ../nbs/40_comparison.ipynb #41-PUBLISHED_NOTE
 PUBLISHED_NOTE = (
@@ -138,7 +138,7 @@ class Comparison:
         sizes = ''
         if self.n != max(self.sizes.values()):
             sizes = ' (' + ', '.join(f'{run} has {size}' for run, size in self.sizes.items()) + ')'
-        return f'{how}over the {self.n} records common to all{sizes}'
+        return f'{how}over the {how_many(self.n, "record")} common to all{sizes}'
 
     def caution(self) -> list:
         "What must be known to read published rows beside these"
@@ -270,7 +270,7 @@ def _common_records(runs):  # The records of the first run that all have, if the
         other = [r['id'] for r in records if reference_of(run.records[r['id']]) != reference_of(r)]
         if other:
             raise ValueError(
-                f"{name} and {first} have different references for {len(other)} records, such as {other[0]}"
+                f"{name} and {first} have different references for {how_many(len(other), 'record')}, such as {other[0]}"
             )
     return records
 

@@ -15,6 +15,7 @@ from .published_annotations import OtherLanguage
 from .shots import annotated_shots
 from .storyboard_annotations import Unapproved
 from .tables import Fault
+from .text import how_many
 
 # %% ../nbs/17_conversations.ipynb #03-005-one_line
 TASKS = ('caption', 'narration', 'summary', 'qa')
@@ -178,9 +179,9 @@ def _gap(shot, last):  # How a shot lies to the one before it; '' if it begins w
     if shot == last:
         return ''
     if start > last_end:
-        return f'{start - last_end} frames after the last shot'
+        return f'{how_many(start - last_end, "frame")} after the last shot'
     if start < last_end:
-        return f'{last_end - start} frames shared with the last shot'
+        return f'{how_many(last_end - start, "frame")} shared with the last shot'
     return ''
 
 # %% ../nbs/17_conversations.ipynb #03-009
@@ -199,7 +200,7 @@ def shot_faults(
         if end <= start:
             states.append(('bad_row', f'shot [{start}, {end}) is empty or reversed'))
         elif start < 0 or end > frames:
-            states.append(('bad_row', f'shot [{start}, {end}) does not lie in {frames} frames'))
+            states.append(('bad_row', f'shot [{start}, {end}) does not lie in {how_many(frames, "frame")}'))
         else:
             states.append(('ok', _gap([start, end], last)))
             last = [start, end]
@@ -278,7 +279,7 @@ class _JudgedShots(NamedTuple):
         if not places:
             return 'bad_row', 'none of its shots can be used', places
         lost = len(self.states) - len(places)
-        return 'ok', f'{lost} shots left out' if lost else '', places
+        return 'ok', f'{how_many(lost, "shot")} left out' if lost else '', places
 
 # %% ../nbs/17_conversations.ipynb #17-_judge
 def _judge(ann, video, shots, times):  # `_JudgedShots`

@@ -55,7 +55,7 @@ from .progress import tqdm
 from .published_annotations import published_sources
 from .split import split as probe_all
 from .tables import annotation_files, clip_sources, companion_files, source_video
-from .text import encoding_note, from_json, read_json, safe_cell, to_json_bytes
+from .text import encoding_note, from_json, how_many, read_json, safe_cell, to_json_bytes
 from shotluck.trainer_formats import (  # noqa: F401, also found here
     FORMATS,
     as_llava,
@@ -352,7 +352,7 @@ def split_lines(
             what = 'few to learn from: shotluck-finetune --recipe nano shows each one often'
         else:
             what = 'a score over so few says little'
-        lines.append(f"{name} has {splits[name]} record{'s' if splits[name] > 1 else ''}, {what}")
+        lines.append(f"{name} has {how_many(splits[name], 'record')}, {what}")
     if splits.get('train') and not (splits.get('val') or splits.get('test')):
         lines.append(
             "nothing is held out: whether a model has learnt can only be seen in records of a val or test split"
@@ -408,7 +408,9 @@ def main(
     n_records = sum(note['splits'].values()) if note else n_ok  # several references may be of one
     place = shard_path(data / 'convert.jsonl', shard) if shard else data / 'records'
     by_status = ', '.join(f'{count} {status}' for status, count in sorted(counts.items()))
-    print(f"{place}: {n_records} records of {sum(counts.values())} rows ({by_status}); ledger.csv says why")
+    print(
+        f"{place}: {how_many(n_records, 'record')} of {how_many(sum(counts.values()), 'row')} ({by_status}); ledger.csv says why"
+    )
     if not shard:
         for line in split_lines(note.get('splits', {})) if n_ok else []:
             print(line)

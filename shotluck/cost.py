@@ -16,11 +16,11 @@ import torch
 from transformers import LlavaConfig
 
 from .errors import blaming_file
-from .hub import adapter_chain, find_tower
+from .hub import adapter_chain, check_has_config, find_tower
 from .llava import default_frames, frames_per_pass, is_matrix, patches_per_side, tokens_per_frame
 from .llava_checks import check_architecture, meta_model, one_layer_each, other_layers
 from .model import adapter_settings, read_config
-from .text import read_json
+from .text import how_many, read_json
 from .tinyllava import is_tinyllava, load_tokenizer, make_config_of
 
 # %% ../nbs/29_cost.ipynb #04e-005
@@ -92,10 +92,11 @@ def load_config(
         conf, words = SIZES[name]
         return make_config_of(conf, SIGLIP, words, pool or 1)
     *adapters, folder = adapter_chain(name, weights=False)
+    check_has_config(folder)
     with blaming_file(folder, 'its settings cannot be used'):
         for adapter in adapters:
             pool = pool or adapter_settings(adapter)[1].get('pool')
-        conf = read_json(folder / 'config.json', missing={})
+        conf = read_json(folder / 'config.json')
         if is_tinyllava(conf):
             tower = read_json(find_tower(folder, conf, weights=False) / 'config.json')
             image_token = load_tokenizer(folder, conf).convert_tokens_to_ids('<image>')
@@ -385,9 +386,9 @@ def describe_text(
 ) -> str:
     "What `describe` found, as lines to read"
     tokens = d['tokens']
-    plural = '' if d['tokens_per_frame'] == 1 else 's'
-    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {d['tokens_per_frame']} token{plural}"
-    record = f"{d['frames']} frames: {tokens['image']} tokens, prompt {tokens['text']}, answer {tokens['answer']}"
+    pooled = f"patches of {d['patch']}, pooled by {d['pool']}: {how_many(d['tokens_per_frame'], 'token')}"
+    shown = f"{how_many(d['frames'], 'frame')}: {tokens['image']} tokens"
+    record = f"{shown}, prompt {tokens['text']}, answer {tokens['answer']}"
     too_long = ', which is too long' if tokens['total'] > tokens['context'] else ''
     lines = [
         'parameters    ' + ', '.join(f'{part} {n:,}' for part, n in d['parameters'].items()),

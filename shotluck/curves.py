@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import one_line_reason
 from .files import atomic_write
-from .text import safe_table
+from .text import how_many, safe_table
 
 # %% ../nbs/31_curves.ipynb #31u-metrics_table
 def metrics_table(
@@ -114,7 +114,7 @@ def describe_run(
     "Steps, loss and validation of a run, in sentences that compare its end with its start"
     first, last = loss_ends(table)
     steps = int(table.step.max())
-    lines = [f"{steps} step{'s' if steps > 1 else ''}; loss {first:.3f} at the start, {last:.3f} at the end"]
+    lines = [f"{how_many(steps, 'step')}; loss {first:.3f} at the start, {last:.3f} at the end"]
     for name in table.columns:
         if not name.startswith('eval_'):
             continue
@@ -154,7 +154,7 @@ def few_steps(
     passes = -(-FEW_STEPS * per_step // samples)
     smaller = ', or a smaller --batch' if per_step > 1 else ''
     return (
-        f"only {steps} step{'s' if steps > 1 else ''} for {samples} samples, {per_step} in each:"
+        f"only {how_many(steps, 'step')} for {how_many(samples, 'sample')}, {per_step} in each:"
         f" a model learns little in fewer than {FEW_STEPS}; use --epochs {passes}, more --views{smaller}"
     )
 

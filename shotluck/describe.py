@@ -23,6 +23,7 @@ from .errors import one_line_reason
 from .hub import PRESETS, adapter_chain, locate
 from .jobs import run_supervised
 from .model import is_address, is_llava
+from .text import how_many
 from .tower import part_names
 from .vetting import check_task, model_facts, quiet_transformers
 from .visual_prompts import VisualPrompts, safe_prompts, shot_tokens
@@ -192,7 +193,7 @@ def vlm_text(
     if facts.prompts:
         shown = 'a video' if facts.prompts.kind == 'video' else 'pictures'
         size = f"{USUAL_SIZE[0]}×{USUAL_SIZE[1]}, at {facts.prompts.width} pixels"
-        shot = f"{frames} frames of {size}: {n_shot} tokens, as {shown}"
+        shot = f"{how_many(frames, 'frame')} of {size}: {n_shot} tokens, as {shown}"
         too_long = ', which is too long' if tokens > facts.context else ''
         record = f"a shot of {n_shot}, prompt {text}, answer {answer}: {tokens} of {facts.context}{too_long}"
     lines = [

@@ -30,6 +30,7 @@ from .device import attention_for, pick_device, pick_dtype
 from .errors import one_line_reason
 from .guards import last_checkpoint
 from .hub import HTTPError
+from .text import how_many
 
 # %% ../nbs/90_doctor.ipynb #90d-version
 def installed_version(
@@ -143,7 +144,7 @@ def _table_line(path, name):
     if not wrong:
         return ''
     listed = ', '.join(f'{n} {status}' for status, n in wrong.items())
-    return f'{name}: {sum(wrong.values())} of {sum(counts.values())} rows are not ok: {listed}'
+    return f'{name}: {sum(wrong.values())} of {how_many(sum(counts.values()), "row is", "rows are")} not ok: {listed}'
 
 # %% ../nbs/90_doctor.ipynb #90d-file
 def _file_line(path, name):

@@ -40,7 +40,7 @@ from .ledger import write_ledger
 from .published_annotations import is_published_file, named_videos, video_file
 from .shapes import make_shapes
 from .tables import annotation_files, iter_annotations, shard_of
-from .text import read_json
+from .text import how_many, read_json
 from .unpack import DamagedArchive
 from .youtube import video_fault, youtube_videos
 
@@ -372,12 +372,14 @@ def main(
     got = download(dataset, data, seed, workers, limit, quiet, source, from_, annotations_only, shard, timeout)
     raw = Path(data) / 'raw'
     if annotations_only:
-        print(f"{raw / 'annotations'}: {len(list((raw / 'annotations').iterdir()))} files")
+        print(f"{raw / 'annotations'}: {how_many(len(list((raw / 'annotations').iterdir())), 'file')}")
         return 0
     if dataset == 'sample' and not from_:
         count = len(list((raw / 'videos').glob('*.mp4')))
-        print(f"{raw}: {count} videos ({got['film']} copied, {got['shapes']} made now, the others were there)")
+        print(
+            f"{raw}: {how_many(count, 'video')} ({got['film']} copied, {got['shapes']} made now, the others were there)"
+        )
         return 0
     ok = sum(status == 'ok' for status, _ in got.values())
-    print(f"{raw}: {ok} of {len(got)} videos; download.csv says why the others are not there")
+    print(f"{raw}: {ok} of {how_many(len(got), 'video')}; download.csv says why the others are not there")
     return int(not ok or (strict and ok < len(got)))

@@ -42,7 +42,7 @@ from .repetition import repetition
 from .report import report, value_of_inputs, verdict
 from .score import Scores, paired, reference_of, save_scores, score  # noqa: F401 (for `_all_`)
 from .tables import parse_shard
-from .text import read_json, to_json
+from .text import how_many, read_json, to_json
 
 # nbdev adds these to `__all__`: names from other modules that can be imported from this one too
 _all_ = ['Scores', 'score', 'paired', 'save_scores', 'compare', 'predict', 'EvaluateCfg']
@@ -455,7 +455,7 @@ def evaluate_and_report(
         if failed:
             first = ': '.join(next(iter(failed.items())))
             print(
-                f"{row}: {len(failed)} of {len(scores.ids)} records could not be shown to the model "
+                f"{row}: {len(failed)} of {how_many(len(scores.ids), 'record')} could not be shown to the model "
                 f"and count as empty answers, such as {first}"
             )
     for note in scores.left_out:

@@ -22,7 +22,7 @@ from .hub_dataset import need_pyarrow, origin_of, push_dataset, write_dataset
 from .record_media import KINDS, Media
 from .score import read_records, reference_of
 from .tar_shards import write_shards
-from .text import safe_cell, to_json_bytes
+from .text import how_many, safe_cell, to_json_bytes
 from .trainer_formats import FORMATS
 
 # %% ../nbs/21_export.ipynb #21e-_is_shot
@@ -47,7 +47,7 @@ def _fault(record):  # What is wrong with a record, '' if nothing
     if not all(isinstance(text, str) for text in (asks[0].get('value'), reference_of(record))):
         return 'its conversation is no question and answer'
     if asks[0]['value'].count('<image>') not in (0, len(shots)):
-        return f"it has {len(shots)} shots and {asks[0]['value'].count('<image>')} <image>"
+        return f"it has {how_many(len(shots), 'shot')} and {asks[0]['value'].count('<image>')} <image>"
     return ''
 
 # %% ../nbs/21_export.ipynb #21e-read_splits
@@ -102,7 +102,7 @@ class Target(NamedTuple):
 # %% ../nbs/21_export.ipynb #21e-_counted
 def _counted(rows):  # {split: n} in words
     parts = ', '.join(f'{name} {n:,}' for name, n in rows.items())
-    return f'{sum(rows.values()):,} records ({parts})' if rows else '0 records'
+    return f'{how_many(sum(rows.values()), "record")} ({parts})' if rows else '0 records'
 
 # %% ../nbs/21_export.ipynb #21e-_named_files
 def _named_files(form, sample):  # Paths that one sample of a trainer's list names
@@ -132,7 +132,7 @@ def export_json(
         describe_messages(data, list(rows))
     line = f"{data / 'records'}/*.{form}.json: {_counted(rows)}; paths begin at {data}"
     if gone:
-        line += f', where {len(gone):,} files are not, such as {min(gone)} (clips: shotluck-split --write)'
+        line += f', where {how_many(len(gone), "file is", "files are")} not, such as {min(gone)} (clips: shotluck-split --write)'
     return Exported(line, sum(rows.values()), {})
 
 # %% ../nbs/21_export.ipynb #21e-export_coco
@@ -174,7 +174,7 @@ def export_webdataset(
             rows[name] = done.records
         shards += len(done.names)
         left_out.update(done.left_out)
-    line = f"{folder}: {shards} shard{'s' if shards != 1 else ''}, {_counted(rows)}, media: {target.media.kind}"
+    line = f"{folder}: {how_many(shards, 'shard')}, {_counted(rows)}, media: {target.media.kind}"
     return Exported(line, sum(rows.values()), left_out)
 
 # %% ../nbs/21_export.ipynb #21e-export_datasets
@@ -302,7 +302,9 @@ def main(
         print(result.line)
         if result.left_out:
             reason = next(iter(result.left_out.values()))
-            print(f'{len(result.left_out):,} records are left out, such as: {reason}; left_out.csv has all')
+            print(
+                f'{how_many(len(result.left_out), "record is", "records are")} left out, such as: {reason}; left_out.csv has all'
+            )
     if push:
         sha = push_dataset(target.out / 'datasets', push, private, push_media)
         print(f'https://huggingface.co/datasets/{push}: commit {sha}')

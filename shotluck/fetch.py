@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from .files import acquire_lock, path_inside, sha256
+from .text import how_many
 
 # %% ../nbs/13_fetch.ipynb #00c-005-FetchError
 class FetchError(OSError):
@@ -142,7 +143,7 @@ def _chunks(r, timeout):  # The body of an answer, bit by bit; `OSError` if it c
         if took < timeout:
             continue
         if n_bytes < SLOW * took:
-            raise OSError(f'only {n_bytes} bytes came in {took:.0f} s')
+            raise OSError(f'only {how_many(n_bytes, "byte")} came in {took:.0f} s')
         since = time.monotonic()
         n_bytes = 0
 
@@ -230,7 +231,8 @@ def _fetch_with_retries(url, path, size, digest, headers, tries, wait, timeout, 
         if failed < tries:
             time.sleep(0 if gained else pause)
     raise FetchError(
-        f"{path.name}: not downloaded after {tries} tries, at last because {why}; run the command again to continue",
+        f"{path.name}: not downloaded after {how_many(tries, 'try', 'tries')}, at last because {why}; "
+        "run the command again to continue",
         code,
     )
 
@@ -284,7 +286,8 @@ def _fetch_page(url, headers, tries, wait, timeout, most):  # (what the JSON hol
         except (OSError, http.client.HTTPException) as e:
             if failed == tries - 1:
                 why = f'{type(e).__name__} {e}'
-                raise FetchError(f"{url}: not downloaded after {tries} tries, at last because {why}") from None
+                n_tries = how_many(tries, 'try', 'tries')
+                raise FetchError(f"{url}: not downloaded after {n_tries}, at last because {why}") from None
             pause = wait * 2**failed
         time.sleep(pause)
 
@@ -306,7 +309,7 @@ def fetch_pages(
         if urlsplit(url)[:2] != home:
             raise FetchError(f"{home[1]}: names a next page at another server, {urlsplit(url)[1]!r}")
         if url in seen or len(seen) >= pages:
-            raise FetchError(f"{home[1]}: its list does not end after {len(seen)} pages")
+            raise FetchError(f"{home[1]}: its list does not end after {how_many(len(seen), 'page')}")
         seen.add(url)
         page, link = _fetch_page(url, headers, tries, wait, timeout, most)
         if not isinstance(page, list):

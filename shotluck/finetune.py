@@ -34,7 +34,7 @@ from .guards import is_damaged, read_skipped
 from .look_cache import DiskLooks, PixelLooks, make_look_bank
 from .looks import LookBank
 from .score import check_records_file
-from .text import read_json, read_jsonl, to_json
+from .text import how_many, read_json, read_jsonl, to_json
 from .trainable import Trainable
 from .trainer import VideoTrainer, autocast
 from .validation import sample_records
@@ -257,6 +257,8 @@ def finetune_and_report(
         n_skipped = len(notes['skipped'])
         for line in end_of_run(out, cfg):
             print(line)
-        print(f"{out}: trained on {notes['records']} records ({n_skipped} skipped); loss.png and metrics.csv beside it")
+        print(
+            f"{out}: trained on {how_many(notes['records'], 'record')} ({n_skipped} skipped); loss.png and metrics.csv beside it"
+        )
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -22,7 +22,7 @@ from transformers import Trainer
 
 from .configs import FinetuneCfg
 from .errors import one_line_reason
-from .text import read_json
+from .text import how_many, read_json
 
 # %% ../nbs/31_guards.ipynb #05c-007-checkpoints
 def checkpoints(
@@ -190,7 +190,7 @@ class GuardedTrainer(CheckpointTrainer):
         for batch in batches:
             ids += batch['ids']
             reasons.update({id: why for id, (_, why) in batch['bad'].items()})
-        what = f"{self.empty} steps in a row without labels, the last"
+        what = f"{how_many(self.empty, 'step')} in a row without labels, the last"
         self.stop(what, ids, '; '.join(dict.fromkeys(reasons.values())))
 
     def check_loss(self, loss: torch.Tensor, ids: list):
@@ -209,7 +209,7 @@ class GuardedTrainer(CheckpointTrainer):
             over = over or getattr(engine.optimizer, 'overflow', False)
         self.skips = self.skips + 1 if over else 0
         if over and (not scaled or self.skips > 20):
-            times = f", {self.skips} times in a row" if scaled else ''
+            times = f", {how_many(self.skips, 'time')} in a row" if scaled else ''
             advice = "lower --lr, or use --dtype float32 or bfloat16"
             self.stop(f"the gradient's norm is {norm}{times}", self.recent, advice)
         self.recent = []

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'HTTPError', 'PRESETS', 'PROJECTOR', 'NON_LORA', 'hub_reason', 'download_checkpoint', 'locate',
-           'find_tower', 'base_of', 'adapter_chain', 'projector_base', 'matching_files', 'library_versions',
-           'model_fingerprint', 'weight_files', 'stored_bytes']
+           'check_has_config', 'find_tower', 'base_of', 'adapter_chain', 'projector_base', 'matching_files',
+           'library_versions', 'model_fingerprint', 'weight_files', 'stored_bytes']
 
 # %% ../nbs/20_hub.ipynb #20-hub-imports
 from .progress import tqdm  # before huggingface_hub, whose own bars warn in a notebook without widgets
@@ -42,7 +42,8 @@ def hub_reason(
         return "there is no such repository, or it is private and you are not logged in (`hf auth login`)"
     if isinstance(e, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
         if constants.is_offline_mode():
-            return "it is not in the cache, and HF_HUB_OFFLINE forbids to download it"
+            way_out = "unset that variable, or name a folder that holds it"
+            return f"it is not in the cache, and HF_HUB_OFFLINE forbids to download it: {way_out}"
         return f"the hub cannot be reached at {constants.ENDPOINT}, and it is not whole in the cache"
     return f"{type(e).__name__}: {one_line_reason(e, 160)}"
 
@@ -106,6 +107,22 @@ def locate(
         return download_checkpoint(PRESETS.get(name, name), weights)
     except ValueError as e:
         raise ValueError(f"no folder of that name, and {e}" if '/' in name else str(e)) from e
+
+# %% ../nbs/20_hub.ipynb #20-hub-check_has_config
+def check_has_config(
+    folder: Path,  # That should be a checkpoint's
+):
+    "Raise `ValueError` if a folder has no config.json; that of a data folder says that it is one"
+    if (folder / 'config.json').is_file():
+        return
+    splits = sorted(path.stem for path in (folder / 'records').glob('*.jsonl'))
+    if not splits and not (folder / 'shots.jsonl').is_file():
+        raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
+    holds = f"records of {', '.join(splits[:5])}" if splits else 'videos and their shots, no records yet'
+    raise ValueError(
+        f"{folder}: is a data folder ({holds}), and a model was expected: "
+        f"shotluck-doctor {folder} looks through it, --data names it to the commands that read it"
+    )
 
 # %% ../nbs/20_hub.ipynb #00c-009d
 def find_tower(

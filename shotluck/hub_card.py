@@ -13,7 +13,7 @@ from typing import NamedTuple
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData, constants, errors
 
 from .hub import HTTPError, hub_reason, matching_files
-from .text import read_json
+from .text import how_many, read_json
 
 # %% ../nbs/20_hub_card.ipynb #00c-011-_note
 NONCOMMERCIAL = 'cc-by-nc-sa-4.0'  # Shot2Story's
@@ -94,7 +94,8 @@ def _scores_part(scores):
     rows = []
     for row in found['scores']:
         rows.append([f'{row[column]:.3f}' if isinstance(row[column], float) else row[column] for column in columns])
-    head = f"Protocol {_cell(found['protocol'])}, {found['n']} records (`{found['records']}`), 95 % intervals."
+    records = f"{how_many(found['n'], 'record')} (`{found['records']}`)"
+    head = f"Protocol {_cell(found['protocol'])}, {records}, 95 % intervals."
     return f'{head}\n\n{_table(columns, rows)}'
 
 # %% ../nbs/20_hub_card.ipynb #20-hub-training
@@ -102,7 +103,7 @@ def _training_part(dataset, trained, base):
     "What the model was trained on, in one line"
     line = _cell(dataset or 'Not told.')
     if trained:
-        return f"{line} {trained['records']} records (ids `{trained['ids']}`), from `{_cell(base)}`."
+        return f"{line} {how_many(trained['records'], 'record')} (ids `{trained['ids']}`), from `{_cell(base)}`."
     return f'{line} Base: `{_cell(base)}`.' if base else line
 
 # %% ../nbs/20_hub_card.ipynb #20-hub-settings

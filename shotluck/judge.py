@@ -20,7 +20,7 @@ from .judge_prompts import answers_from, grades_of, preferred, questions_about
 from .metrics import bca_interval
 from .model_inputs import other_videos
 from .score import Scores, bootstrap_samples, describe_interval, omitted_values, reference_of
-from .text import safe_table
+from .text import how_many, safe_table
 
 # %% ../nbs/41_judge.ipynb #43-Shares
 class Shares:
@@ -179,7 +179,8 @@ def _notes(table, failed, rows):  # What must be known to read the numbers
     if "another video's caption" not in accuracy:
         notes.append('the judge was tried on one video only, so without the caption of another')
     if failed:
-        notes.append(f"{len(failed)} answers of the judge could not be used, such as {next(iter(failed.values()))}")
+        first = next(iter(failed.values()))
+        notes.append(f"{how_many(len(failed), 'answer')} of the judge could not be used, such as {first}")
     return notes
 
 # %% ../nbs/41_judge.ipynb #43-detail_accuracy
@@ -278,7 +279,8 @@ def _preference_notes(table, failed):  # What must be known to read the shares
             f'it prefers the reference to another video in {value[known, "one"]:.0%} only: do not believe this judge'
         )
     if failed:
-        notes.append(f"{len(failed)} answers of the judge could not be used, such as {next(iter(failed.values()))}")
+        first = next(iter(failed.values()))
+        notes.append(f"{how_many(len(failed), 'answer')} of the judge could not be used, such as {first}")
     return notes
 
 # %% ../nbs/41_judge.ipynb #43-rank_correlation
@@ -376,9 +378,8 @@ def judge_captions(
     for texts in filter(None, (captions, others)):
         missing = [record['id'] for record in records if not isinstance(texts.get(record['id']), str)]
         if missing:
-            raise ValueError(
-                f"{len(missing)} of {len(records)} records have no caption to be judged, such as {missing[0]}"
-            )
+            of_all = how_many(len(records), 'record has', 'records have')
+            raise ValueError(f"{len(missing)} of {of_all} no caption to be judged, such as {missing[0]}")
     Path(out).mkdir(parents=True, exist_ok=True)
     with Journal(Path(out) / 'judge.jsonl') as journal:
         how = dict(controls=controls, draws=draws, seed=seed)

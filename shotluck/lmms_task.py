@@ -21,7 +21,7 @@ from .data_folder import video_folder
 from .errors import command
 from .files import path_inside, write_jsonl, write_text
 from .score import LENGTHS, read_records, reference_of, score
-from .text import from_json, to_json
+from .text import from_json, how_many, to_json
 
 # %% ../nbs/42_lmms_task.ipynb #42l-doc
 def task_row(
@@ -239,7 +239,7 @@ def main(
     if len(left_out) > 20:
         print(f'… and {len(left_out) - 20} more')
     if not made:
-        raise ValueError(f"{data}: none of its {len(left_out)} records has a video that can be shown")
+        raise ValueError(f"{data}: none of its {how_many(len(left_out), 'record')} has a video that can be shown")
     counts = ', '.join(f'{task} {count}' for task, count in made.items())
     print(f'{folder}: {counts}; lmms-eval --include_path {folder} --tasks {",".join(made)}')
     return int(bool(left_out))

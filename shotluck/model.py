@@ -39,6 +39,7 @@ from shotluck.hub import (
     PRESETS,
     adapter_chain,
     base_of,
+    check_has_config,
     locate,
     model_fingerprint,
     projector_base,
@@ -83,8 +84,9 @@ OWN_SETTINGS = (
 def _check_form(conf):  # Has it the form of ours, with a language model and a tower that we know?
     if not isinstance(conf, dict) or conf.get('model_type') != 'llava' or 'pool' not in conf:
         kind = conf.get('model_type') if isinstance(conf, dict) else conf
+        named = f'model type {str(kind)[:80]!r}' if kind else 'a model without a type (model_type)'
         raise ValueError(
-            f"model type {str(kind)[:80]!r} is neither one that shotluck saved nor TinyLLaVA's"
+            f"{named} is neither one that shotluck saved nor TinyLLaVA's"
             + (', and code that comes with it is never run' if 'auto_map' in (conf or ()) else '')
         )
     check_config(conf)
@@ -211,8 +213,7 @@ def load_model(
     if (folder / 'adapter_config.json').exists():
         model, tok = load_adapter(folder, pool, dtype, device, tower)
     else:
-        if not (folder / 'config.json').exists():
-            raise ValueError(f"{folder}: holds no config.json, so it is no checkpoint")
+        check_has_config(folder)
         conf = read_json(folder / 'config.json')
         if is_tinyllava(conf) and projector_base(folder):
             model, tok = load_projector(folder, pool, dtype, device, tower)

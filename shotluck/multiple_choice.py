@@ -12,6 +12,7 @@ import numpy as np
 
 from .choice_questions import LETTERS, right_option
 from .metrics import normalized_answer
+from .text import how_many
 
 # %% ../nbs/18_multiple_choice.ipynb #18-mc-_letters
 _OPENS = r'[(\[{"\'*]*'
@@ -128,7 +129,7 @@ class ChoiceMetrics:
         if self.unread:
             first = ' '.join(self.unread[0].split())[:60]
             notes.append(
-                f'{len(self.unread)} of {len(self.ids)} answers to {task} name no option and count as wrong, '
-                f'such as {first!r}'
+                f'{len(self.unread)} of {how_many(len(self.ids), "answer")} to {task} name no option '
+                f'and count as wrong, such as {first!r}'
             )
         return notes

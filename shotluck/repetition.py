@@ -9,6 +9,7 @@ __all__ = ['ADVICE', 'is_loop', 'commonest', 'repetition']
 from collections import Counter
 
 from .score import reference_of
+from .text import how_many
 
 # %% ../nbs/19_repetition.ipynb #19r-is_loop
 def is_loop(
@@ -42,10 +43,10 @@ def _of_task(task, said, references):  # Lines about the answers to one task
             what = f"are the same, '{text[:80]}{'…' if len(text) > 80 else ''}'"
         else:
             what = 'are empty'
-        lines.append(f"{times} of {n} answers to {task} {what}: {ADVICE}")
+        lines.append(f"{times} of {how_many(n, 'answer')} to {task} {what}: {ADVICE}")
     loops = sum(map(is_loop, said))
     if loops >= max(2, n / 10) and loops > 2 * sum(map(is_loop, references)):
-        lines.append(f"{loops} of {n} answers to {task} repeat the same words again and again: {ADVICE}")
+        lines.append(f"{loops} of {how_many(n, 'answer')} to {task} repeat the same words again and again: {ADVICE}")
     return lines
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 from fastcore.basics import patch
 
 from .containers import check_video_file
+from .errors import SystemFault, one_line_reason, system_fault
 from .files import Journal, atomic_write, content_fingerprint, hash_ids, unique_short_names, write_text
 from .video import probe_apart
 
@@ -150,7 +151,10 @@ class Results:
         e: OSError,  # Of the attempt to write
     ) -> ValueError:
         "What to say if the folder cannot be written to"
-        return ValueError(f"{self.video}: cannot write to {self.folder} ({e.strerror}); name another folder with --out")
+        place, what, _ = system_fault(e) or SystemFault('', one_line_reason(e), '')
+        if place not in ('', str(self.folder)):
+            what = f'{place}: {what}'
+        return ValueError(f"{self.video}: cannot write to {self.folder} ({what}); name another folder with --out")
 
     def file(
         self,

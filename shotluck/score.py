@@ -30,7 +30,7 @@ from shotluck.metrics import (
 )
 from .multiple_choice import ChoiceMetrics
 from .progress import tqdm
-from .text import read_jsonl, safe_table
+from .text import how_many, read_jsonl, safe_table
 
 _all_ = ['AnswerMetrics', 'CocoMetrics', 'bca_interval', 'distinct', 'ptb_tokens', 'space_tokens']  # also found here
 
@@ -55,7 +55,8 @@ def _unique(ids, where):  # `ValueError` for what cannot name a record
     twice = [i for i, n in Counter(ids).items() if n > 1]
     if twice:
         raise ValueError(
-            f"{where}: {len(twice)} ids occur more than once, such as {_short(twice[0])}; keep one of each"
+            f"{where}: {how_many(len(twice), 'id occurs', 'ids occur')} more than once, such as {_short(twice[0])}; "
+            "keep one of each"
         )
 
 # %% ../nbs/18_score.ipynb #06a-025-answer
@@ -85,8 +86,9 @@ def _same_ids(predictions, records, partial):  # The records to score, if there 
         hint = '' if extra or partial or not predictions else ', or with --partial those that have one'
         raise ValueError(
             f"predictions and records differ: "
-            f"{len(missing)} of {len(ids)} records have no prediction{_such_as(missing)}, "
-            f"{len(extra)} predictions have no record{_such_as(extra)}; score exactly the records you predicted{hint}"
+            f"{len(missing)} of {how_many(len(ids), 'record has', 'records have')} no prediction{_such_as(missing)}, "
+            f"{how_many(len(extra), 'prediction has', 'predictions have')} no record{_such_as(extra)}; "
+            f"score exactly the records you predicted{hint}"
         )
     return records
 
@@ -157,7 +159,7 @@ def _notes_of(task, part, which):  # What must be known to read the numbers of o
     if n_videos == 1:
         notes.append(f'only 1 video of {task}: it has no intervals')
     elif n_videos < 50:
-        notes.append(f'only {n_videos} videos of {task}: its intervals are rough')
+        notes.append(f'only {how_many(n_videos, "video")} of {task}: its intervals are rough')
     if part.most_references > 1:
         notes.append(f'records of {task} have up to {part.most_references} references')
     if task != 'qa' and len(part.ids) < 2:
@@ -165,7 +167,7 @@ def _notes_of(task, part, which):  # What must be known to read the numbers of o
     if task != 'qa' and part.long:
         notes.append(
             f'METEOR and ROUGE-L read the first {METEOR_WORDS:,} words of each text, '
-            f'{part.long} records of {task} have more'
+            f'{how_many(part.long, f"record of {task} has", f"records of {task} have")} more'
         )
     if isinstance(part, ChoiceMetrics):
         notes += part.notes(task)
@@ -205,8 +207,9 @@ class Scores:
         for row in self.table.drop_duplicates('task').itertuples():
             of = f' of {row.N}' if row.n < row.N else ''
             pinned = 'pinned' if self.pinned[row.task] else 'unpinned'
-            records.append(f"{row.task} {row.n}{of} records {row.ids} ({pinned})")
-        records += [f'{task} 0 of {n} records' for task, n in self.total.items() if task not in self.parts]
+            kind = 'record' if row.N == 1 else 'records'
+            records.append(f"{row.task} {row.n}{of} {kind} {row.ids} ({pinned})")
+        records += [f'{task} 0 of {how_many(n, "record")}' for task, n in self.total.items() if task not in self.parts]
         if self.parts and all(isinstance(part, ChoiceMetrics) for part, _ in self.parts.values()):
             how = 'options read by their letters or words'
         elif self.metric == 'coco':

@@ -49,6 +49,7 @@ from .results import ENDINGS, unquoted
 from .rewriting import source_of
 from .split import is_video_name
 from .storyboard import Storyboard, display_name
+from .text import how_many
 
 # %% ../nbs/55_serve.ipynb #55s-settings
 CHOICES = ('model', 'shots', 'speech', 'language', 'format')  # what the page lets one choose
@@ -99,7 +100,7 @@ class Site:
     def finished(self, job):
         "A video is done: look at the folder again, and say so in the terminal"
         self.look()
-        line = job.reason or f'{len(job.files)} files'
+        line = job.reason or how_many(len(job.files), 'file')
         print(f'{display_name(job.video)}: {line}'.encode('utf-8', 'replace').decode(), flush=True)
 
     def look(self) -> list:  # As `LiveLibrary.rows`

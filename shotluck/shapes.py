@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import one_line_reason
 from .files import atomic_write, write_json
 from .jobs import parallel_map
 from .text import read_json
@@ -335,5 +336,5 @@ def make_shapes(
         jobs += [(plan, path, seed) for plan, path in missing]
     for (plan, *_), result in parallel_map(_render, jobs, workers, desc='shapes', quiet=quiet):
         if isinstance(result, Exception):
-            raise OSError(f"{plan['video']} could not be made: {result}")
+            raise OSError(f"{plan['video']} could not be made: {one_line_reason(result)}")
     return len(jobs)

@@ -17,6 +17,7 @@ import numpy as np
 
 from .jobs import iter_supervised
 from .tables import parse_seconds, table_rows
+from .text import how_many
 from .video import VideoInfo, iter_frames, probe, probe_apart
 
 # %% ../nbs/15_shots.ipynb #02-005-Shot
@@ -223,7 +224,8 @@ def listed_shots(
         except ValueError as e:
             raise ValueError(f"{file}, row {i}: {e}") from None
         if not 0 <= start < end <= info.frames:
-            raise ValueError(f"{file}, row {i}: shot [{start}, {end}) does not lie in the video's {info.frames} frames")
+            frames = how_many(info.frames, 'frame')
+            raise ValueError(f"{file}, row {i}: shot [{start}, {end}) does not lie in the video's {frames}")
         shots.append(Shot(start, end))
     if not shots:
         raise ValueError(f"{file}: no shot in it")

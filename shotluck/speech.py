@@ -15,7 +15,7 @@ from pysubs2 import SSAFile
 from pysubs2.exceptions import Pysubs2Error
 
 from .sentences import speech_of
-from .text import TextReader
+from .text import TextReader, how_many
 
 _all_ = ['speech_of']  # also found here
 
@@ -197,11 +197,13 @@ def load_subtitles(
         raise ValueError(f"{path}: longer than {_LONGEST_FILE:,} characters; no subtitles are")
     found = [_read_cue(form, cue) for form, cue in _cues(_line_end.sub('\n', text))]
     cues = [cue for cue in found if cue]
+    if not text.strip():
+        raise ValueError(f"{path}: no subtitles in it, the file is empty")
     if not cues:
         raise ValueError(f"{path}: no subtitles in it; lines such as 00:00:01,000 --> 00:00:02,500 were expected")
     cues.sort(key=lambda cue: (cue.start, cue.end))
     lost = len(found) - len(cues)
-    notes = [f'{lost} of {len(found)} cues could not be read'] if lost else []
+    notes = [f'{lost} of {how_many(len(found), "cue")} could not be read'] if lost else []
     if note:
         notes.append(note)
     return Subtitles(spoken_lines(cues), '; '.join(notes))

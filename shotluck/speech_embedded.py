@@ -16,6 +16,7 @@ from av.stream import Disposition
 from .containers import VideoError, open_video
 from .jobs import run_supervised
 from .speech import _LONGEST_FILE, _Cue, _read_cue, spoken_lines
+from .text import how_many
 from .video import probe
 
 # %% ../nbs/50_speech_embedded.ipynb #50e-track
@@ -210,8 +211,9 @@ def embedded_subtitles(
     notes = []
     if pictures := [_PICTURES.get(track.codec, track.codec) for track in tracks if not track.is_text]:
         kinds = ', '.join(dict.fromkeys(pictures))
-        notes.append(f'{len(pictures)} subtitle track{"s" * (len(pictures) > 1)} of pictures cannot be read ({kinds})')
-    for track in best_tracks(tracks, language, sound):
+        notes.append(f'{how_many(len(pictures), "subtitle track")} of pictures cannot be read ({kinds})')
+    readable = best_tracks(tracks, language, sound)
+    for track in readable:
         cues, is_own = run_supervised(read_track, path, track.index, timeout=600, memory=1 << 30)
         if is_own:
             notes.append("captions that shotluck wrote are no speech")
@@ -219,4 +221,8 @@ def embedded_subtitles(
             kind = ' (forced)' if track.is_forced else ''
             name = f'subtitle track {track.index}{f", {track.language}" * bool(track.language)}{kind}'
             return Embedded(lines, name, short_language(track.language), '; '.join(notes))
+        else:
+            notes.append(f'subtitle track {track.index} holds no lines')
+    if others := [track.language for track in tracks if track.is_text and track not in readable]:
+        notes.append(f'{how_many(len(others), "subtitle track")} in another language ({", ".join(others)})')
     return Embedded([], '', '', '; '.join(notes))

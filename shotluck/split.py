@@ -28,6 +28,7 @@ from .ledger import read_ledger
 from .published_annotations import named_videos, video_file
 from .shots import Shot, annotated_shots, cut_f1, detect_shots, named_detector
 from .tables import annotation_files, companion_files, iter_annotations, read_split_info, shard_of
+from .text import how_many
 from .video import VideoError, check_frames, is_video, probe
 
 _all_ = ['Shot', 'clip_name', 'detect_shots', 'write_all_clips', 'write_clips']
@@ -430,7 +431,7 @@ def main(
     if len(bad) > 20:
         print(f"… and {len(bad) - 20} more; see shots.jsonl")
     n_shots = sum(len(row['shots']) for row in ok)
-    print(f"{shard_path(out, shard)}: {len(ok)} of {len(rows)} videos, {n_shots} shots")
+    print(f"{shard_path(out, shard)}: {len(ok)} of {how_many(len(rows), 'video')}, {how_many(n_shots, 'shot')}")
     if compare:
         detector = 'adaptive' if method == 'annotated' else method
         names = {row['video'] for row in ok}

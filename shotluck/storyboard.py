@@ -23,7 +23,7 @@ from .pages import data_uri, encode_jpeg, render_page
 from .sentences import UNCLEAR, shot_where_it_begins, speech_cues, unsure_words
 from .sentences_corrected import derive_sentences, read_sentences, sentence_json
 from .storyboard_annotations import changed_parts, is_summary_changed, machine_note, words_digest
-from .text import safe_cell
+from .text import how_many, safe_cell
 from .timecodes import cuts, smpte_timecode, timecode_origin, timecode_rate
 
 # %% ../nbs/52_storyboard.ipynb #07a-005
@@ -120,7 +120,7 @@ class Storyboard:
         return derive_sentences([shot.speech for shot in self.shots], self.times, is_own)
 
     def __repr__(self):
-        return f'{self.name}: {len(self.shots)} shot{"s" * (len(self.shots) != 1)}. {self.summary}'
+        return f'{self.name}: {how_many(len(self.shots), "shot")}. {self.summary}'
 
 # %% ../nbs/52_storyboard.ipynb #52-storyboard-said
 @patch

@@ -21,7 +21,7 @@ from .sentences_corrected import keep_sentences, picture_times, sentence_json, s
 from .storyboard import CaptionedShot, Storyboard
 from .storyboard_annotations import changed_parts, is_summary_changed, machine_note, words_digest
 from .tables import table_rows
-from .text import plain_cell, read_json
+from .text import how_many, plain_cell, read_json
 from .timecodes import cuts, smpte_timecode, timecode_frame, timecode_origin, timecode_rate
 from .video import probe, read_pictures
 
@@ -109,7 +109,8 @@ def _find_video(path, name, video):
 def _add_pictures(board, info):
     "Give the shots of a board their times and stills from its video, which also says whether it has sound"
     if info.frames != board.info.frames:
-        raise ValueError(f"{board.video}: has {info.frames} frames, the storyboard is of one with {board.info.frames}")
+        frames = how_many(info.frames, 'frame')
+        raise ValueError(f"{board.video}: has {frames}, the storyboard is of one with {board.info.frames}")
     board.info = board.info._replace(has_audio=info.has_audio)
     edges = [*info.times.tolist(), info.duration]
     keys = [shot.key for shot in board.shots]
@@ -156,7 +157,7 @@ def _read_spoken(value):
 # %% ../nbs/52_storyboard_edits.ipynb #52e-note
 # What a note says of the captions' model, as `captioner_for` and `NANO_NOTE` have it
 _OF_THE_MODEL = re.compile(
-    r'(There are no captions: .*?(none were asked for|--model names another one)\.'
+    r'(There are no captions: .*?(none were asked for|--model names another one|and run the command again)\.'
     r'|The model nano has only seen .*? that you fine-tuned\.) *'
 )
 
@@ -388,7 +389,7 @@ def keep_corrections(
     if own := _persons_sentences(old):
         _keep_speech(board, own)
         if not kept:
-            kept.append(f'{len(own)} sentence{"s" * (len(own) > 1)}')
+            kept.append(how_many(len(own), 'sentence'))
     if has_persons_summary(old):
         board.machine = dict(summary=words_digest(board.summary))
         board.summary, board.approved = old.summary, old.approved

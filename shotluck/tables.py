@@ -22,7 +22,7 @@ from .llava_lists import is_llava_list, llava_annotations
 from .pickles import read_split_info
 from .published_annotations import is_vatex, published_annotations, published_form, vatex_annotation
 from .storyboard_annotations import read_storyboard_annotation
-from .text import TextReader, iter_jsonl, read_json
+from .text import TextReader, how_many, iter_jsonl, read_json
 
 _all_ = ['Fault', 'iter_json']  # also found here
 
@@ -59,7 +59,7 @@ def _row_fault(
     cells, columns, separator
 ):  # What is wrong with a row, ''; empty cells after the last column may be there
     if any(map(str.strip, cells[len(columns) :])) or len(cells) < len(columns):
-        fault = f"{len(cells)} cells, the table has {len(columns)} columns"
+        fault = f"{how_many(len(cells), 'cell')}, the table has {how_many(len(columns), 'column')}"
         if len(cells) > len(columns):
             fault += f"; a text that holds {separator!r} is put in quotes"
         return fault

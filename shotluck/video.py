@@ -41,6 +41,7 @@ from shotluck.probe import (
     write_video,  # noqa: F401
 )
 from .seeking import iter_wanted
+from .text import how_many
 
 # %% ../nbs/04_video.ipynb #04-video-all
 # What is known of a video is imported from here too, as outsiders know this module
@@ -212,7 +213,8 @@ def check_frames(
                 f"{path}: decoding stops after frame {n_frames - 1} ({getattr(e, 'strerror', e)})"
             ) from None
     if n_frames != info.frames:
-        raise VideoError(f"{path}: {info.frames} frames were announced, {n_frames} can be decoded")
+        announced = how_many(info.frames, 'frame was', 'frames were')
+        raise VideoError(f"{path}: {announced} announced, {n_frames} can be decoded")
     return n_frames
 
 # %% ../nbs/04_video.ipynb #00-025b-iter_pictures

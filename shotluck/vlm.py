@@ -24,6 +24,7 @@ from .hub import library_versions
 from .llava import answer_loss
 from .plan import collate as collate_tokens
 from .plan import pad_rows
+from .text import how_many
 from shotluck.tower import (
     FeatureForm,
     Look,
@@ -278,7 +279,7 @@ def collate(
     n_places = sum(token in self.places for own in ids for token in own)
     if n_features != n_places:
         raise ValueError(
-            f"{self.name}: {n_features} features of {len(looks)} shots for {n_places} places in the prompts"
+            f"{self.name}: {n_features} features of {how_many(len(looks), 'shot')} for {n_places} places in the prompts"
         )
     for name in looks[0].positions:
         batch[name] = torch.cat([look.positions[name] for look in looks]).to(self.device)
