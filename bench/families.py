@@ -46,7 +46,7 @@ EPOCHS = 3
 RECORDS = 32
 ANSWERS = 16  # records that are answered
 LONGEST = 24  # tokens of an answer
-THREADS = 1
+THREADS = 2
 SHARE = 0.4  # of the training's operations are the tower's
 
 
@@ -249,7 +249,7 @@ def training_rows(folder, cfg, samples, captioner, n):
 
 
 def answer_rows(folder, cfg, samples, captioner, records):
-    "Answers a second, best of two passes in turn, and how many texts are the same"
+    "Answers a second, best of three passes in turn, and how many texts are the same"
     model = stock_model(folder).eval()
     how = EvaluateCfg(batch=16, max_tokens=LONGEST, quiet=True)  # its workers decode meanwhile, as they always do
     best, texts = {}, {}
@@ -260,7 +260,7 @@ def answer_rows(folder, cfg, samples, captioner, records):
         'stock, decoded before': lambda: stock_answers(model, captioner, samples, held),
         'ours': lambda: predict(captioner, records, cfg().video_dir, how),
     }
-    for _ in range(2):
+    for _ in range(3):
         for name, side in sides.items():
             start = time.perf_counter()
             texts[name] = side()
