@@ -6,7 +6,7 @@
 training whose features are kept in memory, and `finetune_pixels` an epoch of one that decodes at every step.
 
 The model of these measurements computes nothing: it sleeps, as this processor would while a GPU works. `decode` is the
-time without a model, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
+time with one that does not even sleep, `model` the time that it sleeps in all, `together` the time of both; `waits` is the share of
 `together` in which the model had nothing to do, `begins` the seconds of it before the model's first work. Each is the
 median of three rounds, whose `waits` are in `rounds`.
 """
@@ -53,6 +53,7 @@ class Sleeper(Captioner):
         self.seconds = seconds  # for each answer
         self.batched = batched
         self.slept = 0.0
+        self.answers = 0
         self.began = None  # when it was first asked
 
     def key(self):
@@ -75,6 +76,7 @@ class Sleeper(Captioner):
 
     def generate(self, rows, max_tokens, on_answer=None, errors='raise'):
         self.began = self.began or time.perf_counter()
+        self.answers += len(rows)
         self.slept += self.seconds * len(rows)
         time.sleep(self.seconds * len(rows))
         return [Answer('a film', True) for _ in rows]
@@ -143,16 +145,13 @@ def caption_cpu(folder: Path) -> float:
 
 
 def caption_time(films, model) -> float:
-    "Seconds to caption the films; `model` None: without one"
+    "Seconds to caption the films"
     cfg = CaptionCfg(model='none', shots='adaptive', format='json', speech='none', quiet=True)
     with tempfile.TemporaryDirectory() as out:
         to_load = patch('shotluck.caption.captioner_for', lambda *_: (model, ''))
         to_name = patch('shotluck.caption.model_key', lambda *_: ['sleeper'])
-        if model is None:
+        with to_load, to_name:
             seconds, (_, failed, _) = timed(caption_files, films, Path(out), cfg)
-        else:
-            with to_load, to_name:
-                seconds, (_, failed, _) = timed(caption_files, films, Path(out), cfg)
     if failed:
         sys.exit(failed[0])
     return seconds
@@ -243,10 +242,9 @@ def median_round(measure, *args) -> dict:
 
 
 def caption_round(films) -> dict:
-    decode = caption_time(films, None)
-    asked = Sleeper(0.001)
-    caption_time(films, asked)
-    model = Sleeper(decode / round(asked.slept / 0.001))  # as long as decoding
+    asked = Sleeper(0)
+    decode = caption_time(films, asked)
+    model = Sleeper(decode / asked.answers)  # as long as decoding
     start = time.perf_counter()
     row = overlapped(decode, caption_time(films, model), model, start)
     return dict(row, ratio=round(row['together'] / max(row['decode'], row['model']), 3))

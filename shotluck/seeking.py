@@ -7,6 +7,7 @@ __all__ = ['FRAMES_PER_SEEK', 'FRAMES_PER_SEARCH', 'iter_in_order', 'iter_wanted
 
 # %% ../nbs/04_seek.ipynb #04-seek-imports
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,8 +87,13 @@ def _plan_runs(groups, wanted, cost):
     runs = []
     for start, end in zip([0, *begins], [*begins, len(wanted)]):
         if start < end:
-            sought = skipped[start] > cost
-            runs.append(_Run(Group(*groups[group[start]].tolist()) if sought else None, wanted[start:end]))
+            own = wanted[start:end]
+            begin = None
+            if skipped[start] > cost:
+                begin = Group(*groups[group[start]].tolist())
+            elif groups[0, 0] == 0 and own[-1] >= 2 * len(own):  # frames in between need not be decoded
+                begin = Group(*groups[0].tolist())
+            runs.append(_Run(begin, own))
     return runs
 
 # %% ../nbs/04_seek.ipynb #04-seek-NotAsIndexed
@@ -106,19 +112,61 @@ def _packets_from(container, film, group):
     yield from packets
 
 # %% ../nbs/04_seek.ipynb #04-seek-frames_from
-def _frames_from(info, container, film, group):
-    "Yield `(k, frame)` of a group and of all that follows it; `_NotAsIndexed` if any is not in its place"
-    k = group.first
-    for frame in decode_packets(_packets_from(container, film, group), film, strict=True):
-        if k == group.first:
+def _is_reference(packet, length_size):
+    """May other frames be made from the one in an H.264 packet? Its slices say so (`nal_ref_idc`, ITU-T H.264, 7.4.1)
+
+    They are behind their lengths, of so many bytes."""
+    data = memoryview(packet)
+    found = []
+    at = 0
+    while at + length_size < len(data):
+        header = data[at + length_size]
+        if header & 31 in range(1, 6):  # a slice
+            found.append(header >> 5 & 3)
+        at += length_size + int.from_bytes(data[at : at + length_size])
+    return any(found) or not found
+
+
+def _length_size(film):
+    "Bytes of the lengths in H.264 packets, 0 if they are written otherwise"
+    extra = film.codec_context.extradata or b''
+    return (extra[4] & 3) + 1 if len(extra) > 4 and extra[0] == 1 else 0
+
+
+def _needed(packets, info, film, wanted):
+    "The packets without those of which nothing wanted is made"
+    times = {round(Fraction(info.times[k] + info.start) / film.time_base) for k in wanted}
+    length_size = _length_size(film)
+    for packet in packets:
+        if packet.pts is None or packet.pts in times or _is_reference(packet, length_size):
+            yield packet
+
+
+def _number_of(info, film, frame):
+    "The number of a frame by its time alone; one that no frame has if there is none of that time"
+    seconds = (frame_pts(frame) or 0) * float(film.time_base) - info.start
+    return int(np.searchsorted(info.times, seconds - 1e-6))
+
+
+def _frames_from(info, container, film, group, wanted=None):
+    """Yield `(k, frame)` of a group and of all that follows it; where `wanted` is given, of these and of those that they
+    are made from. `_NotAsIndexed` if any is not in its place"""
+    packets = _packets_from(container, film, group)
+    skips = wanted is not None and info.codec == 'h264' and not info.decoded and _length_size(film) > 0
+    if skips:
+        packets = _needed(packets, info, film, wanted)
+    k = last = group.first - 1
+    for frame in decode_packets(packets, film, strict=True):
+        if last < group.first:
             if frame.pts is not None and frame.pts < group.pts:
                 continue  # it belongs to the group before
             if not begins_group(frame):
                 raise _NotAsIndexed
-        if not _is_in_place(info, film, k, frame):
+        k = _number_of(info, film, frame) if skips and last >= group.first else k + 1
+        if k <= last or not _is_in_place(info, film, k, frame):
             raise _NotAsIndexed
+        last = k
         yield k, frame
-        k += 1
 
 # %% ../nbs/04_seek.ipynb #04-seek-iter_runs
 def _iter_runs(path, info, runs):
@@ -128,12 +176,15 @@ def _iter_runs(path, info, runs):
             if group is None:
                 yield from iter_in_order(path, info, wanted)
                 continue
-            remaining = set(wanted)
+            remaining = list(reversed(wanted))
             try:
-                for k, frame in _frames_from(info, container, film, group):
-                    if k in remaining:
+                for k, frame in _frames_from(info, container, film, group, wanted):
+                    if k > remaining[-1]:
+                        raise _NotAsIndexed  # one was left out
+                    if k == remaining[-1]:
                         yield k, frame
-                    if k == wanted[-1]:
+                        remaining.pop()
+                    if not remaining:
                         break
                 else:
                     raise _NotAsIndexed

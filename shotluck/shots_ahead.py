@@ -7,11 +7,12 @@ __all__ = ['found_shots', 'iter_found_shots', 'ShotsAhead']
 
 # %% ../nbs/51_shots_ahead.ipynb #51sa-imports
 import os
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 
-from .jobs import iter_supervised
+from .jobs import NICER, iter_supervised
 from .probe import Probed, probed, remember
 from .shots import find_shots
 from .transitions import SoftTransitions
@@ -49,6 +50,8 @@ def iter_found_shots(
             yield frame
 
     def find():
+        if sys.platform == 'linux':
+            os.nice(NICER)  # of this thread alone: the pictures of a film whose shots are known are wanted sooner
         try:
             outcome.append(found_shots(path, how, min_shot, count, apart=False))
         except Exception as e:
