@@ -149,8 +149,8 @@ def _number_of(info, film, frame):
 
 
 def _frames_from(info, container, film, group, wanted=None):
-    """Yield `(k, frame)` of a group and of all that follows it; of those `wanted`, if they are given, and of what they are
-    made from. `_NotAsIndexed` if any is not in its place"""
+    """Yield `(k, frame)` of a group and of all that follows it, at least those `wanted` if they are given;
+    `_NotAsIndexed` if any is not in its place"""
     packets = _packets_from(container, film, group)
     skips = wanted is not None and info.codec == 'h264' and not info.decoded and _length_size(film) > 0
     if skips:
