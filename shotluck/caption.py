@@ -165,7 +165,6 @@ def _told(path, captioner, plan, cfg, done, ahead, bar):  # id -> text; other fi
     with no_forks():
         from shotluck.answers import answer_records
 
-    ahead.prepare(captioner)
     cfg = _asking_cfg(cfg)
     return answer_records(
         path, captioner, plan.records, cfg, plan.keys.of, plan.keys.add, done, answered, ahead.pictures
