@@ -35,7 +35,8 @@ def machine() -> dict:
         if info.exists()
         else ''
     )
-    changed = '+' if git('status', '--porcelain', '--untracked-files=no') else ''
+    # results that other benches have just written do not count
+    changed = '+' if git('status', '--porcelain', '--untracked-files=no', '--', ':!bench/*.json') else ''
     return dict(
         machine=f"{os.cpu_count()} cores of {cpu or platform.processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         versions=', '.join(f'{k} {v}' for k, v in versions('torch', 'transformers', 'av', 'numpy').items()),
