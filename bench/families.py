@@ -46,7 +46,7 @@ EPOCHS = 3
 RECORDS = 32
 ANSWERS = 16  # records that are answered
 LONGEST = 24  # tokens of an answer
-THREADS = 2
+THREADS = 1
 SHARE = 0.4  # of the training's operations are the tower's
 
 
