@@ -155,14 +155,14 @@ def _frames_from(info, container, film, group, wanted=None):
     skips = wanted is not None and info.codec == 'h264' and not info.decoded and _length_size(film) > 0
     if skips:
         packets = _needed(packets, info, film, wanted)
-    k = last = group.first - 1
+    last = group.first - 1
     for frame in decode_packets(packets, film, strict=True):
         if last < group.first:
             if frame.pts is not None and frame.pts < group.pts:
                 continue  # it belongs to the group before
             if not begins_group(frame):
                 raise _NotAsIndexed
-        k = _number_of(info, film, frame) if skips and last >= group.first else k + 1
+        k = _number_of(info, film, frame) if skips and last >= group.first else last + 1
         if k <= last or not _is_in_place(info, film, k, frame):
             raise _NotAsIndexed
         last = k
