@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -366,6 +366,8 @@ class WorkerPool:
                 if worker is None:
                     worker = _Worker()
                     self.workers.add(worker)
+                    if self.is_over:  # `stop` did not see this worker
+                        raise CancelledError
                 [result] = worker.answers(request)
                 job.set_result(result)
             except BaseException as e:
