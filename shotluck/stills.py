@@ -124,12 +124,22 @@ class KeyFrames:
         "The best of the candidates that came: neither plain nor mixed, in the middle half of the shot, sharp"
         seen = self.seen[i]
         middle = key_candidates(*self.shots[i])
-        ranks = []
-        for k, (frame, candidate) in enumerate(seen):
+
+        def poorness(k):
+            frame, candidate = seen[k]
             _, before = seen[max(k - 1, 0)]
             _, after = seen[min(k + 1, len(seen) - 1)]
             known = any(first <= frame <= last for first, last in self.avoid)
-            poor = 2 * is_plain(candidate.small) + (known or is_mixed(before.small, candidate.small, after.small))
-            ranks.append((-poor, frame in middle, candidate.sharpness))
-        frame, best = seen[ranks.index(max(ranks))]
-        return KeyFrame(best.sharpness, frame, encode_jpeg(best.picture))
+            return 2 * is_plain(candidate.small) + (known or is_mixed(before.small, candidate.small, after.small))
+
+        def rank(k):
+            frame, candidate = seen[k]
+            return frame in middle, candidate.sharpness
+
+        # mostly one of the first is not poor at all, and no other need be looked at
+        sharpest = sorted(range(len(seen)), key=rank, reverse=True)
+        best = next((k for k in sharpest if not poorness(k)), None)
+        if best is None:
+            best = min(sharpest, key=poorness)
+        frame, candidate = seen[best]
+        return KeyFrame(candidate.sharpness, frame, encode_jpeg(candidate.picture))
