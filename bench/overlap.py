@@ -279,7 +279,7 @@ def main():
         )
         print(json.dumps(made))
         made['caption'] = median_round(caption_round, films)
-        records = records_of(films, 960)
+        records = records_of(films, 1920)
         made['evaluate'] = median_round(evaluate_round, films, records, True)
         made['evaluate_server'] = median_round(evaluate_round, films, records, False)
         made['finetune'] = median_round(finetune_round, films, records)
