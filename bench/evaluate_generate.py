@@ -27,13 +27,14 @@ from shotluck.text import read_jsonl
 from shotluck.video import read_frames
 
 
-def one_by_one(model, tok, records, videos, cfg):  # Stock `generate`, nothing kept from one record to the next
-    out, S = {}, model.config.vision_config.image_size
+def one_by_one(captioner, records, videos, cfg):  # Stock `generate`, nothing kept from one record to the next
+    out, model, tok = {}, captioner.model, captioner.tokenizer
     with torch.inference_mode():
         for r in records:
-            e, video = build_inputs(r, tok, model, cfg)
-            pixels = preprocess(read_frames(Path(videos) / video, [k for s in e.frames for k in s], S), model)
-            ids = torch.tensor([e.input_ids])
+            given = build_inputs(r, captioner, cfg)
+            frames = [k for shot in given.shots for k in shot.frames]
+            pixels = preprocess(read_frames(Path(videos) / given.video, frames, captioner.width), model)
+            ids = torch.tensor([given.plan.input_ids])
             x = model.embed(ids, pixel_values=pixels)
             new = model.generate(
                 inputs_embeds=x,
@@ -80,10 +81,10 @@ def main(
         disk=lambda: predict(m, recs, raw / 'videos', stored),
         cold=lambda: predict(m, recs, raw / 'videos', cfg),
         with_controls=with_controls,
-        one_by_one=lambda: one_by_one(m.model, m.tokenizer, recs, raw / 'videos', cfg),
+        one_by_one=lambda: one_by_one(m, recs, raw / 'videos', cfg),
     )
     texts, secs = {}, {k: [] for k in sides}
-    one_by_one(m.model, m.tokenizer, recs[:2], raw / 'videos', cfg)  # warm up
+    one_by_one(m, recs[:2], raw / 'videos', cfg)  # warm up
     for _ in range(repeats):
         for k, f in sides.items():
             start = time.perf_counter()

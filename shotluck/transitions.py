@@ -45,7 +45,6 @@ class Blend(NamedTuple):
 
     share: float  # Of the picture after, 0 to 1 if it is a mixture
     rest: float  # What the mixture does not explain, as a part of the change; 0: nothing
-    change: float  # Mean difference of the pictures before and after, of 255
 
 
 def blend_of(
@@ -54,13 +53,13 @@ def blend_of(
     after: np.ndarray,  # From `small_picture`
 ) -> Blend:
     "The mixture of two pictures that comes nearest to a third"
-    change = after - before
-    size = float((change**2).sum())
+    change, step = (after - before).ravel(), (middle - before).ravel()
+    size = float(change @ change)
     if not size:
-        return Blend(0.0, 1.0, 0.0)
-    share = float(((middle - before) * change).sum()) / size
-    rest = middle - before - share * change
-    return Blend(share, float((rest**2).sum() / size) ** 0.5, float(abs(change).mean()))
+        return Blend(0.0, 1.0)
+    share = float(step @ change) / size
+    rest = step - share * change
+    return Blend(share, (float(rest @ rest) / size) ** 0.5)
 
 
 def is_mixed(
@@ -90,7 +89,8 @@ class SoftTransitions:
         self.n = 0  # frames so far
         self.recent = deque(maxlen=2 * self.reach + 1)
         self.first_shown = None  # first frame that is not plain
-        self.last_shown = 0
+        self.last_shown = 0  # last one that is not plain, of those that were judged
+        self.judged = 0  # frames; the last is found among a few at a time, as most need not be looked at for it
 
     def watch(
         self,
@@ -103,12 +103,12 @@ class SoftTransitions:
 
     def _see(self, small):
         self.recent.append(small)
-        if not is_plain(small):
-            self.last_shown = self.n
-            if self.first_shown is None:
-                self.first_shown = self.n
+        if self.first_shown is None and not is_plain(small):
+            self.first_shown = self.n
         middle = self.n - self.reach
         self.n += 1
+        if self.n - self.judged > self.reach:
+            self._judge()
         if len(self.recent) < self.recent.maxlen:
             return
         if not is_mixed(self.recent[0], self.recent[self.reach], self.recent[-1]):
@@ -118,12 +118,20 @@ class SoftTransitions:
         else:
             self.found.append((middle, middle))
 
+    def _judge(self):
+        new = range(self.judged - self.n, 0)  # places in `recent`, from its end
+        shown = next((k for k in reversed(new) if not is_plain(self.recent[k])), None)
+        if shown is not None:
+            self.last_shown = self.n + shown
+        self.judged = self.n
+
     def inside(
         self,
         shots: list,  # [(start, end), …], as a detector found them
         slack: int = 2,  # Frames by which a cut may lie outside a transition
     ) -> list:  # [(first frame, last frame), …]
         "The transitions between pictures that no cut lies in"
+        self._judge()
         first = self.n if self.first_shown is None else self.first_shown
         cuts = [start for start, _ in shots[1:]]
         left = []
