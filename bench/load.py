@@ -32,9 +32,9 @@ def make(folder, kind):
     shutil.copytree(fixture / 'TinyLLaVA-3.1B', home, ignore=shutil.ignore_patterns('*.safetensors*'))
     tower.mkdir()
     conf = read_json(home / 'config.json') | dict(
-        hidden_size=2048,
-        intermediate_size=8192,
-        num_hidden_layers=10,
+        hidden_size=2560,
+        intermediate_size=10240,
+        num_hidden_layers=5,
         num_attention_heads=32,
         num_key_value_heads=32,
         vocab_size=51200,
@@ -102,7 +102,7 @@ def load(folder, dtype):
                 most[k] = max(most[k], v)
             time.sleep(0.002)
 
-    t = threading.Thread(target=watch)
+    t = threading.Thread(target=watch, daemon=True)
     t.start()
     start = time.time()
     model, _ = load_model(folder, dtype=dtype, device='cpu')
