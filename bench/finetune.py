@@ -42,7 +42,7 @@ THREADS, WORKERS, BATCH, EPOCHS = 2, 0, 4, 3
 
 def keep(name, row):
     rows = read_json(result, missing={})
-    rows[name] = dict(machine(), cores=os.cpu_count(), threads=THREADS, workers=WORKERS, **row)
+    rows[name] = dict(machine(), cores=os.cpu_count(), threads=THREADS, workers=WORKERS) | row
     write_json(result, rows)
     print(name, json.dumps(rows[name]), flush=True)
 

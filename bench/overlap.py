@@ -283,7 +283,7 @@ def main():
         made['evaluate'] = median_round(evaluate_round, films, records, True)
         made['evaluate_server'] = median_round(evaluate_round, films, records, False)
         made['finetune'] = median_round(finetune_round, films, records)
-        made['finetune_pixels'] = median_round(pixels_round, films, records[::4])
+        made['finetune_pixels'] = median_round(pixels_round, films, records[::2])
         print(json.dumps(made, indent=1))
     write_json(root / 'bench' / 'overlap.json', made | machine())
 
