@@ -172,7 +172,7 @@ def batch_windows(
 ) -> list:  # Windows: each a list of batches
     """Batches of one task and of like length, made within stretches of the list in which a video's records are together
 
-    The first windows are small, so that the model begins soon, and each is half as large again as the one before it, so
+    The first windows are small, so that the model begins soon, and each is a quarter larger than the one before it, so
     that the next one is decoded by the time it is answered; the others hold 16 batches."""
     first = {}  # video -> place of its first record
     for place, item in enumerate(items):
@@ -182,7 +182,7 @@ def batch_windows(
     for item in sorted(items, key=lambda item: first[item.video]):
         more = sum(len(shot.frames) for shot in item.shots)
         window = windows[-1]
-        size = batch * min(16, int((4 if whole else 1) * 1.5 ** (len(windows) - 1)))
+        size = batch * min(16, round((4 if whole else 1) * 1.25 ** (len(windows) - 1)))
         if len(window) == size or (window and n_frames + more > most):
             windows.append([])
             n_frames = 0
