@@ -1,26 +1,34 @@
 #!/usr/bin/env bash
-# Make the numbers of README and docs again, one bench after another, on a machine with nothing else to do:
+# Make the numbers of README and docs again, on a machine with nothing else to do:
 #   bash bench/all.sh               # all, for hours
-#   bash bench/all.sh seek load     # these
+#   bash bench/all.sh seek load     # these, one after another
+# What measures time runs one by one; what only counts or proves runs after it, two at a time.
 # The working tree must be clean, so that the numbers belong to one commit. Each writes bench/NAME.json; what fails is
 # named at the end, and the others go on. Then: python scripts/check_fresh.py --fix fills the tables.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-all='load describe exact_frames seek caption prepare_speed convert_speed shots evaluate_generate evaluate_score finetune
- overlap endpoint families half_precision hub killed_download evaluate_resume finetune_parallel odd_videos bad_files
- corrections ray_engine whisper_folder killed fuzz'
-if [ -n "$(git status --porcelain --untracked-files=no)" ]; then
+timed='overlap families finetune caption evaluate_generate evaluate_score prepare_speed convert_speed endpoint seek load
+ half_precision shots'
+untimed='fuzz killed describe hub killed_download evaluate_resume finetune_parallel odd_videos bad_files exact_frames
+ corrections ray_engine whisper_folder'
+if [ -n "$(git status --porcelain --untracked-files=no -- ':!bench/*.json')" ]; then
     echo "commit first, so that the numbers belong to a commit" >&2
     exit 1
 fi
-failed=''
-for name in ${*:-$all}; do
-    started=$SECONDS
-    if python "bench/$name.py" > "/tmp/bench-$name.log" 2>&1; then
-        echo "$name: $((SECONDS - started)) s"
+logs=$(mktemp -d)
+run() {
+    local started=$SECONDS
+    if python "bench/$1.py" > "$2/$1.log" 2>&1; then
+        echo "$1: $((SECONDS - started)) s"
     else
-        echo "$name: failed after $((SECONDS - started)) s, see /tmp/bench-$name.log"
-        failed="$failed $name"
+        echo "$1: failed after $((SECONDS - started)) s, see $2/$1.log"
+        touch "$2/$1.failed"
     fi
+}
+export -f run
+for name in ${*:-$timed}; do
+    run "$name" "$logs"
 done
-[ -z "$failed" ] || { echo "failed:$failed"; exit 1; }
+[ $# -gt 0 ] || printf '%s\n' $untimed | xargs -P 2 -I{} bash -c 'run "$1" "$2"' - {} "$logs"
+failed=$(cd "$logs" && ls -- *.failed 2> /dev/null | sed 's/\.failed//' | tr '\n' ' ')
+[ -z "$failed" ] || { echo "failed: $failed"; exit 1; }
