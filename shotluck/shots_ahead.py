@@ -59,7 +59,7 @@ def iter_found_shots(
 
     def find():
         if sys.platform == 'linux':
-            os.nice(GIVES_WAY[min(films_before, 4)])  # of this thread alone
+            os.nice(GIVES_WAY[min(films_before, len(GIVES_WAY) - 1)])  # of this thread alone
         try:
             outcome.append(found_shots(path, how, min_shot, watch, apart=False))
         except Exception as e:
