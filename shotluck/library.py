@@ -208,6 +208,14 @@ def render_library(
     )
 
 
+def _is_result(file, entry, video):
+    "Is a storyboard of the library that of a video? It is named after it, with as many of its folders as it takes"
+    stem = '_'.join(Path(file).with_suffix('').parts)
+    path = Path(video).absolute()
+    named = any(f'_{"_".join(form.parts)}'.endswith(f'_{stem}') for form in (path, path.with_suffix('')))
+    return named and entry.name == display_name(video)
+
+
 def write_library(
     folder: str | Path,  # With results; the page goes there
     failed: dict = None,  # Video -> why it could not be captioned, in one line
@@ -218,7 +226,10 @@ def write_library(
     if page.exists() and _OURS not in page.read_text(encoding='utf-8', errors='replace')[:2000]:
         return None
     rows = library_rows(folder, _known_entries(page) if page.exists() else {})
+    told = list(rows)
     for video, reason in (failed or {}).items():
+        if any(_is_result(file, entry, video) for file, _, entry in told):
+            continue  # by another run at the same time, or by one before
         reason = str(reason).removeprefix(f'{video}: ')
         rows.append(('', [], Entry(display_name(video), '', 0, [], '', False, '', reason)))
     if not rows:
