@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,10 +233,12 @@ def start(command, log) -> int:  # The number of a process of its own group that
     sys.stderr.flush()
     pid = os.fork()
     if pid:
+        with suppress(OSError):
+            os.setpgid(pid, pid)  # here too, as it may be killed before it does so itself
         return pid
     code = 99
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         # not the one that a killed sibling may have held
         for bar in (tqdm.std.tqdm, tqdm.auto.tqdm):
             bar.set_lock(threading.RLock())
@@ -273,10 +276,8 @@ def finish(pid, log) -> Outcome:
         time.sleep(1)
         kill(pid)
     else:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # workers that are still about to end
-        except ProcessLookupError:
-            pass
     # some say why on stdout
     said = log.read_text(errors='replace') + Path(f'{log}.out').read_text(errors='replace')
     return Outcome(code, said) if code is not None else Outcome(-9, f'it still ran after {LIMIT} s: {said}')

@@ -82,6 +82,7 @@ if __name__ == '__main__':
     def start(data):
         return subprocess.Popen(
             [sys.executable, __file__, 'child', str(data), hub.url],
+            env=dict(os.environ, HF_HUB_OFFLINE='0'),  # the hub is on this machine
             start_new_session=True,
             stderr=subprocess.PIPE,
             text=True,
