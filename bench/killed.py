@@ -10,6 +10,7 @@ Disks of a few kilobytes are tmpfs mounts, which only root may make: without tha
 """
 
 import faulthandler
+import hashlib
 import io
 import json
 import os
@@ -28,9 +29,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import torch
 import tqdm.auto
 from fastcore.script import call_parse
 from machine import machine
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from shotluck.cli import run
 from shotluck.convert import convert
@@ -294,18 +299,26 @@ def complete(commands, log) -> Outcome:  # Of the first that failed, else of the
 # what is there
 
 
-def losses(path):  # Of metrics.csv, which also tells speeds
-    table = pd.read_csv(path)
-    return table[[c for c in table if not c.endswith(('_per_s', 'peak_gb'))]].to_csv()
-
-
-def told_apart(path, folder) -> str:  # What a file holds, without what may differ
-    name = str(path.relative_to(folder))
-    if path.name == 'metrics.csv':
-        return losses(path)
+def told_apart(path):  # What a file holds, without what may differ; a dict of what grows while a stage runs
+    if path.name == 'metrics.csv':  # it also tells speeds
+        table = pd.read_csv(path)
+        return dict(enumerate(table[[c for c in table if not c.endswith(('_per_s', 'peak_gb'))]].to_csv().splitlines()))
+    if path.name == 'loss.png':  # drawn from that table
+        with Image.open(path) as picture:
+            picture.load()
+        return dict(size=picture.size)
     if path.name == 'index.html':  # it also tells when each result was written, so as to read only what is new
         return re.sub(r'"stamp": \[[^]]*\]', '', path.read_text())
-    return sha256(path) if path.is_file() else name
+    if path.suffix == '.safetensors' and {'k', 'x'} == set(stored := load_file(path)):  # the frames of a video so far
+        frames = [hashlib.sha256(x.contiguous().view(torch.uint8).numpy()).hexdigest() for x in stored['x']]
+        return dict(zip(stored['k'].tolist(), frames))
+    return sha256(path)
+
+
+def is_right(found, want, whole):
+    if isinstance(found, dict) and isinstance(want, dict) and not whole:
+        return found.items() <= want.items()
+    return found == want
 
 
 def is_hidden(name):
@@ -318,7 +331,14 @@ def is_step(name):
 
 def results(folder) -> dict:  # {name: content} of what a reader could take for a result
     files = {str(f.relative_to(folder)): f for f in sorted(folder.rglob('*')) if f.is_file()}
-    return {name: told_apart(f, folder) for name, f in files.items() if not is_hidden(name) and not is_step(name)}
+    found = {}
+    for name, path in files.items():
+        if not is_hidden(name) and not is_step(name):
+            try:
+                found[name] = told_apart(path)
+            except (OSError, ValueError, SafetensorError) as e:
+                found[name] = f'cannot be read: {e}'
+    return found
 
 
 def leftovers(
@@ -330,7 +350,7 @@ def leftovers(
 
 
 def difference(found, want, whole=True) -> str:  # '' if all is right; not `whole`: what is there must be right
-    wrong = sorted(n for n in found if want.get(n) != found[n])
+    wrong = sorted(n for n in found if not is_right(found[n], want.get(n), whole))
     lacking = sorted(set(want) - set(found)) if whole else []
     return '; '.join(
         filter(
