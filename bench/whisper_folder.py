@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 os.environ['HF_HUB_OFFLINE'] = '1'
+from shotluck.torchvision_mend import TORCHVISION  # noqa: F401 I001  before transformers, which looks for it only once
 from pathlib import Path
 from unittest.mock import patch
 
