@@ -1,5 +1,5 @@
 """Does correcting captions teach the model? One round of the loop on made videos, measured on videos that it never saw:
-python bench/corrections.py [--videos 40] [--epochs 1]; writes bench/corrections.json
+python bench/corrections.py [--videos 80] [--epochs 1]; writes bench/corrections.json
 
 `nano` captions some videos; a stand-in for a person writes the true caption and speech into each storyboard's JSON;
 shotluck-convert makes records of them, nano is fine-tuned on these alone, and both are scored on the test videos."""
@@ -66,7 +66,7 @@ def scores_of(model: str, data: Path, out: Path) -> dict:
 
 @call_parse
 def main(
-    videos: int = 40,  # That are captioned and corrected
+    videos: int = 80,  # That are captioned and corrected
     epochs: int = 1,  # Of the fine-tuning, each with the recipe's 24 views
 ):
     tmp = Path(tempfile.mkdtemp())
