@@ -299,26 +299,34 @@ def complete(commands, log) -> Outcome:  # Of the first that failed, else of the
 # what is there
 
 
-def told_apart(path):  # What a file holds, without what may differ; a dict of what grows while a stage runs
+class Content(NamedTuple):
+    "What a file holds, without what may differ"
+
+    exact: str  # At the end
+    so_far: dict = None  # Of a file that grows while a stage runs: its parts
+
+
+def told_apart(path) -> Content:
     if path.name == 'metrics.csv':  # it also tells speeds
         table = pd.read_csv(path)
-        return dict(enumerate(table[[c for c in table if not c.endswith(('_per_s', 'peak_gb'))]].to_csv().splitlines()))
-    if path.name == 'loss.png':  # drawn from that table
+        text = table[[c for c in table if not c.endswith(('_per_s', 'peak_gb'))]].to_csv()
+        return Content(text, dict(enumerate(text.splitlines())))
+    if path.name == 'loss.png':  # drawn from that table: on the way any whole picture is right
         with Image.open(path) as picture:
             picture.load()
-        return dict(size=picture.size)
+        return Content(sha256(path), {})
     if path.name == 'index.html':  # it also tells when each result was written, so as to read only what is new
-        return re.sub(r'"stamp": \[[^]]*\]', '', path.read_text())
+        return Content(re.sub(r'"stamp": \[[^]]*\]', '', path.read_text()))
     if path.suffix == '.safetensors' and {'k', 'x'} == set(stored := load_file(path)):  # the frames of a video so far
         frames = [hashlib.sha256(x.contiguous().view(torch.uint8).numpy()).hexdigest() for x in stored['x']]
-        return dict(zip(stored['k'].tolist(), frames))
-    return sha256(path)
+        return Content(sha256(path), dict(zip(stored['k'].tolist(), frames)))
+    return Content(sha256(path))
 
 
 def is_right(found, want, whole):
-    if isinstance(found, dict) and isinstance(want, dict) and not whole:
-        return found.items() <= want.items()
-    return found == want
+    if whole or not want or found.so_far is None or want.so_far is None:
+        return found == want
+    return found.so_far.items() <= want.so_far.items()
 
 
 def is_hidden(name):
@@ -337,7 +345,7 @@ def results(folder) -> dict:  # {name: content} of what a reader could take for 
             try:
                 found[name] = told_apart(path)
             except (OSError, ValueError, SafetensorError) as e:
-                found[name] = f'cannot be read: {e}'
+                found[name] = Content(f'cannot be read: {e}')
     return found
 
 

@@ -210,10 +210,11 @@ def render_library(
 
 def _is_result(file, entry, video):
     "Is a storyboard of the library that of a video? It is named after it, with as many of its folders as it takes"
+    if entry.name != display_name(video):  # asked first, as it is quick and true of most
+        return False
     stem = '_'.join(Path(file).with_suffix('').parts)
     path = Path(video).absolute()
-    named = any(f'_{"_".join(form.parts)}'.endswith(f'_{stem}') for form in (path, path.with_suffix('')))
-    return named and entry.name == display_name(video)
+    return any(f'_{"_".join(form.parts)}'.endswith(f'_{stem}') for form in (path, path.with_suffix('')))
 
 
 def write_library(
